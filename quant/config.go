@@ -1,0 +1,89 @@
+package quant
+
+import "fmt"
+
+// Config describes a plain Vision Transformer (Dosovitskiy et al., "An Image is
+// Worth 16x16 Words", 2021). Every size in it has been checked against the
+// shapes of the tensors it came with.
+type Config struct {
+	Architecture string // as the source names it, "vit_tiny_patch16_224"; for people only
+
+	ImageSize int // input side in pixels; inputs are square RGB
+	PatchSize int // patch side in pixels
+	Dim       int // width D of a token
+	Depth     int // encoder blocks
+	Heads     int // attention heads; Dim is a multiple of it
+	MLPDim    int // hidden width of the MLP
+	Classes   int // logits
+
+	Epsilon    float32    // LayerNorm epsilon
+	Activation Activation // of the MLP
+	Pool       Pool       // what the head sees
+	QKVBias    bool       // whether query, key and value have biases
+}
+
+// Activation is the nonlinearity of the MLP.
+type Activation string
+
+// The activations that plain ViT checkpoints use, by the names that Hugging
+// Face configurations give them.
+const (
+	GELU      Activation = "gelu"              // x * Phi(x), by erf
+	GELUTanh  Activation = "gelu_pytorch_tanh" // the tanh approximation
+	QuickGELU Activation = "quick_gelu"        // x * sigmoid(1.702 x)
+)
+
+// Pool says which tokens the classification head reads.
+type Pool string
+
+// Token takes the class token after the final norm; Mean averages the patch
+// tokens and normalizes the average.
+const (
+	Token Pool = "token"
+	Mean  Pool = "avg"
+)
+
+// Grid is the number of patches along one side of the image.
+func (c Config) Grid() int { return c.ImageSize / c.PatchSize }
+
+// Tokens is the sequence length: the class token and one token a patch.
+func (c Config) Tokens() int { return 1 + c.Grid()*c.Grid() }
+
+// HeadDim is the width of one attention head.
+func (c Config) HeadDim() int { return c.Dim / c.Heads }
+
+// Validate reports the first size that no plain ViT can have.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		name string
+		n    int
+	}{
+		{"image_size", c.ImageSize}, {"patch_size", c.PatchSize}, {"hidden_size", c.Dim},
+		{"num_hidden_layers", c.Depth}, {"num_attention_heads", c.Heads},
+		{"intermediate_size", c.MLPDim}, {"num_labels", c.Classes},
+	} {
+		if f.n <= 0 || f.n > 1<<16 {
+			return fmt.Errorf("config: %s is %d; want 1 to 65536", f.name, f.n)
+		}
+	}
+	if c.ImageSize%c.PatchSize != 0 {
+		return fmt.Errorf("config: image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
+	}
+	if c.Dim%c.Heads != 0 {
+		return fmt.Errorf("config: hidden_size %d is not a multiple of num_attention_heads %d", c.Dim, c.Heads)
+	}
+	if !(c.Epsilon > 0 && c.Epsilon < 1) {
+		return fmt.Errorf("config: layer_norm_eps is %g; want more than 0 and less than 1", c.Epsilon)
+	}
+	switch c.Activation {
+	case GELU, GELUTanh, QuickGELU:
+	default:
+		return fmt.Errorf("config: hidden_act %q is not supported; want %q, %q or %q", c.Activation, GELU, GELUTanh, QuickGELU)
+	}
+	switch c.Pool {
+	case Token, Mean:
+	default:
+		return fmt.Errorf("config: global_pool %q is not supported; want %q or %q", c.Pool, Token, Mean)
+	}
+	return nil
+}
