@@ -1,0 +1,199 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// floatCols is the number of columns in a panel of the float32 GEMM.
+const floatCols = 16
+
+// Panels is the right operand of a float32 product: a k×n matrix in panels of 16
+// columns. Element (k, j) is Data[j/16·Panel + k·LD + j%16]. That covers packed
+// weights, where a panel is contiguous, and a matrix whose rows are contiguous
+// and n a multiple of 16, which needs no packing: Panel is 16 and LD its row
+// length.
+type Panels struct {
+	Data  []float32
+	LD    int       // elements from one k to the next
+	Panel int       // elements from one panel to the next
+	N, K  int       // columns, and the length of the sums
+	Bias  []float32 // [N rounded up to 16], added to each row of the result
+}
+
+// NewPanels returns room for a packed k×n matrix, all zero.
+func NewPanels(n, k int) *Panels {
+	np := roundUp(n, floatCols)
+	return &Panels{
+		Data: alignedFloats(np * k), LD: floatCols, Panel: floatCols * k,
+		N: n, K: k, Bias: alignedFloats(np),
+	}
+}
+
+// PackFloatWeights packs w, n×k row-major, one row an output channel. bias has n
+// elements, or it is nil for zeros.
+func PackFloatWeights(w, bias []float32, n, k int) *Panels {
+	if n <= 0 || k <= 0 || len(w) != n*k || bias != nil && len(bias) != n {
+		panic(fmt.Sprintf("kernels: PackFloatWeights of %d×%d with %d weights and %d biases", n, k, len(w), len(bias)))
+	}
+	p := NewPanels(n, k)
+	copy(p.Bias, bias)
+	p.Transpose(w, k)
+	return p
+}
+
+// Transpose fills p with the transpose of src, whose N rows of K elements start
+// ld apart.
+func (p *Panels) Transpose(src []float32, ld int) {
+	for j := range p.N {
+		row := src[j*ld : j*ld+p.K]
+		dst := p.Data[j/floatCols*p.Panel+j%floatCols:]
+		for k, v := range row {
+			dst[k*p.LD] = v
+		}
+	}
+}
+
+// floatArgs is what one call of the float32 micro-kernel works on: 16 columns of C
+// for rows rows.
+type floatArgs struct {
+	a        *float32 // first row of A
+	lda      uintptr  // bytes from one row of A to the next
+	b        *float32 // first row of the panel of B
+	ldb      uintptr  // bytes
+	c        *float32
+	ldc      uintptr  // bytes
+	k        int      // at least 1
+	rows     int      // at least 1; no row beyond them is read or written
+	rowScale *float32 // [rows]
+	bias     *float32 // [16]
+	add      uintptr  // 1: add to C, 0: store
+}
+
+// ones are the row scales of products that have none.
+var ones = func() (s [maxFloatRows]float32) {
+	for i := range s {
+		s[i] = 1
+	}
+	return s
+}()
+
+// maxFloatRows is the most rows of one call of the float32 micro-kernel.
+const maxFloatRows = 256
+
+// Mul computes
+//
+//	acc[i][j] = fma(a[i][k], b[k][j], acc[i][j]) for k = 0, 1, …, from 0
+//	v         = fma(acc[i][j], rowScale[i], bias[j])
+//	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
+//
+// for m rows of a, which start lda apart. rowScale has m elements, or it is nil
+// for ones. The columns of the last panel beyond b.N are computed too and stored
+// where ldc leaves room for whole panels (ldc at least b.N rounded up to 16).
+func (w *Worker) Mul(dst []float32, ldc int, a []float32, lda, m int, b *Panels, rowScale []float32, add bool) {
+	w.mul(dst, ldc, a, lda, 0, m, b, 0, (b.N+floatCols-1)/floatCols, rowScale, add)
+}
+
+// mul is Mul for the rows [r0, r1) and panels [p0, p1).
+func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Panels, p0, p1 int, rowScale []float32, add bool) {
+	impl := active
+	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxFloatRows)/impl.floatRows) * impl.floatRows
+	args := &w.float
+	*args = floatArgs{lda: uintptr(4 * lda), ldb: uintptr(4 * b.LD), k: b.K}
+	for panel := p0; panel < p1; panel++ {
+		j := panel * floatCols
+		args.b = &b.Data[panel*b.Panel]
+		args.bias = &b.Bias[j]
+		for r := r0; r < r1; r += step {
+			args.rows = min(step, r1-r)
+			args.a = &a[r*lda]
+			_ = a[(r+args.rows-1)*lda+b.K-1]
+			args.rowScale = &ones[0]
+			if rowScale != nil {
+				args.rowScale = &rowScale[r]
+			}
+			if j+floatCols <= b.N || ldc >= roundUp(b.N, floatCols) {
+				args.c, args.ldc, args.add = &dst[r*ldc+j], uintptr(4*ldc), 0
+				_ = dst[(r+args.rows-1)*ldc+j+floatCols-1]
+				if add {
+					args.add = 1
+				}
+				impl.floatPanel(args)
+				continue
+			}
+			tile := w.tile(args.rows * floatCols)
+			args.c, args.ldc, args.add = &tile[0], 4*floatCols, 0
+			impl.floatPanel(args)
+			copyTile(dst[r*ldc+j:], ldc, tile, floatCols, args.rows, b.N-j, add)
+		}
+	}
+}
+
+// copyTile copies or adds the first cols columns of a tile with ld columns to dst.
+func copyTile(dst []float32, ldc int, tile []float32, ld, rows, cols int, add bool) {
+	for i := range rows {
+		d := dst[i*ldc : i*ldc+cols]
+		for x, v := range tile[i*ld:][:cols] {
+			if add {
+				v += d[x]
+			}
+			d[x] = v
+		}
+	}
+}
+
+// FloatGemm is Mul divided among the workers, with no row scale.
+func (p *Pool) FloatGemm(dst []float32, ldc int, a []float32, lda, m int, b *Panels, add bool) {
+	switch {
+	case m <= 0 || lda < b.K || len(a) < (m-1)*lda+b.K:
+		panic(fmt.Sprintf("kernels: FloatGemm of %d rows of %d elements, %d apart, from %d", m, b.K, lda, len(a)))
+	case ldc < b.N || len(dst) < (m-1)*ldc+b.N:
+		panic(fmt.Sprintf("kernels: FloatGemm of %d×%d results into %d elements with ldc %d", m, b.N, len(dst), ldc))
+	}
+	p.float = floatJob{dst: dst, ldc: ldc, a: a, lda: lda, m: m, b: b, add: add}
+	p.float.panelParts, p.float.rowParts = split(p.threads, (b.N+floatCols-1)/floatCols, (m+active.floatRows-1)/active.floatRows)
+	p.Run(p.float.panelParts*p.float.rowParts, p.runFloat)
+}
+
+// floatJob is a float32 GEMM divided among workers as gemmJob is.
+type floatJob struct {
+	dst                  []float32
+	ldc                  int
+	a                    []float32
+	lda, m               int
+	b                    *Panels
+	add                  bool
+	panelParts, rowParts int
+}
+
+func (g *floatJob) run(w *Worker, chunk int) {
+	mr := active.floatRows
+	p0, p1 := part(chunk%g.panelParts, g.panelParts, (g.b.N+floatCols-1)/floatCols)
+	t0, t1 := part(chunk/g.panelParts, g.rowParts, (g.m+mr-1)/mr)
+	ldc := g.ldc
+	w.mul(g.dst, ldc, g.a, g.lda, t0*mr, min(t1*mr, g.m), g.b, p0, p1, nil, g.add)
+}
+
+// genericFloatPanel is the specification of the float32 micro-kernels.
+func genericFloatPanel(g *floatArgs) {
+	scale := unsafe.Slice(g.rowScale, g.rows)
+	bias := (*[floatCols]float32)(unsafe.Pointer(g.bias))
+	for i := range g.rows {
+		a := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(g.a), uintptr(i)*g.lda)), g.k)
+		var acc [floatCols]float32
+		for k, v := range a {
+			b := (*[floatCols]float32)(unsafe.Add(unsafe.Pointer(g.b), uintptr(k)*g.ldb))
+			for j := range acc {
+				acc[j] = fma(v, b[j], acc[j])
+			}
+		}
+		c := (*[floatCols]float32)(unsafe.Add(unsafe.Pointer(g.c), uintptr(i)*g.ldc))
+		for j, s := range acc {
+			v := fma(s, scale[i], bias[j])
+			if g.add != 0 {
+				v += c[j]
+			}
+			c[j] = v
+		}
+	}
+}

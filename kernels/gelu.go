@@ -1,0 +1,66 @@
+package kernels
+
+import "math"
+
+// GELU replaces x by x·Φ(x), Φ the normal distribution (Hendrycks and Gimpel,
+// "Gaussian Error Linear Units", 2016), with an absolute error below 4.5e-6
+// for |x| < 4.8 and exactly x or 0 beyond. An int8 step of a GELU output is some
+// thousand times that.
+func GELU(x []float32) {
+	b := len(x) &^ (lanes - 1)
+	active.gelu(x[:b])
+	genericGELU(x[b:])
+}
+
+// The constants of gelu: erf(u/√2) = u·Σ erf[k]·y^k for |u| <= geluClamp, with
+// y = u²·2/geluClamp² - 1 in [-1, 1]; a minimax fit by Lawson's algorithm,
+// weighted by the error of x·Φ(x).
+const geluClamp = 4.8
+
+var erfPoly = [...]float32{
+	0.29442558, -0.14595987, 0.10580804, -0.08112446, 0.061438616, -0.044413958,
+	0.027754337, -0.014814595, 0.01072745, -0.008432232, 0.0029244483,
+}
+
+// gelu returns x·Φ(x).
+func gelu(x float32) float32 {
+	u := max(-geluClamp, min(geluClamp, x))
+	y := fma(float32(u*u), 2/(geluClamp*geluClamp), -1)
+	p := erfPoly[len(erfPoly)-1]
+	for k := len(erfPoly) - 2; k >= 0; k-- {
+		p = fma(p, y, erfPoly[k])
+	}
+	e := max(-1, min(1, float32(u*p)))
+	h := float32(0.5 * x)
+	return fma(h, e, h)
+}
+
+func genericGELU(x []float32) {
+	for i, v := range x {
+		x[i] = gelu(v)
+	}
+}
+
+// GELUTanh replaces x by the tanh approximation of GELU, x·σ(2√(2/π)(x + 0.044715x³)).
+func GELUTanh(x []float32) {
+	for i, v := range x {
+		x[i] = float32(v * sigmoid(float32(1.5957691*float32(v*fma(float32(0.044715*v), v, 1)))))
+	}
+}
+
+// QuickGELU replaces x by x·σ(1.702x).
+func QuickGELU(x []float32) {
+	for i, v := range x {
+		x[i] = float32(v * sigmoid(float32(1.702*v)))
+	}
+}
+
+// sigmoid returns 1/(1 + e^-x), from the exponential of a number that is not
+// positive.
+func sigmoid(x float32) float32 {
+	e := exp(-float32(math.Abs(float64(x))))
+	if x < 0 {
+		return e / (1 + e)
+	}
+	return 1 / (1 + e)
+}

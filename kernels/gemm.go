@@ -1,0 +1,277 @@
+package kernels
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// MaxK is the largest k of a GEMM: MaxK products of 128·127, and the
+// correction of 255·127·MaxK for the zero point, fit in an int32.
+const MaxK = 1<<31/(255*127) - 1
+
+// kAlign is what k is padded to in packed A and B. Padding in B is zero, so
+// padding in A may be anything.
+const kAlign = 16
+
+// blocking is a layout for a matrix whose rows are read in parallel: rows are
+// taken in groups, and a group stores depth consecutive elements of each of its
+// rows in turn, [⌈m/rows⌉][k/depth][rows][depth].
+//
+//	blocking{1, d}   row-major
+//	blocking{4, 16}  16 elements of row 0, of row 1, 2, 3, then the next 16 of row 0
+type blocking struct{ rows, depth int }
+
+// index returns where element (i, k) of a matrix with kp columns stands.
+func (b blocking) index(i, k, kp int) int {
+	return i/b.rows*b.rows*kp + k/b.depth*b.rows*b.depth + i%b.rows*b.depth + k%b.depth
+}
+
+// elementType is how an implementation stores an activation.
+type elementType uint8
+
+const (
+	signed8  elementType = iota // int8, q
+	biased8                     // uint8, q + 128: VPDPBUSD multiplies unsigned by signed
+	signed16                    // int16, q: VPMADDWD multiplies int16
+)
+
+// size is the number of bytes of one element.
+func (e elementType) size() int {
+	if e == signed16 {
+		return 2
+	}
+	return 1
+}
+
+// bias is what is added to q before it is stored.
+func (e elementType) bias() int32 {
+	if e == biased8 {
+		return 128
+	}
+	return 0
+}
+
+// Weights is an n×k matrix of int8 weights with one scale and one bias a row
+// (output channel), packed for the implementation in use.
+type Weights struct {
+	impl  *implementation
+	n, k  int
+	kp    int       // k rounded up to kAlign
+	data  []int8    // ⌈n/nr⌉ panels, each nr*kp
+	scale []float32 // [n rounded up to nr], the rest zero
+	bias  []float32 // likewise
+	sum   []int32   // likewise: Σ_k w[n][k], which the zero points multiply
+}
+
+// PackWeights packs w, n×k row-major with values in [-127, 127]. scale has one
+// element a row; bias too, or it is nil for zeros. PackWeights copies what it
+// needs. It panics when the sizes do not fit or a weight is -128.
+func PackWeights(w []int8, scale, bias []float32, n, k int) *Weights {
+	switch {
+	case n <= 0 || k <= 0 || k > MaxK:
+		panic(fmt.Sprintf("kernels: PackWeights of %d×%d; want n >= 1 and k in [1, %d]", n, k, MaxK))
+	case len(w) != n*k:
+		panic(fmt.Sprintf("kernels: PackWeights of %d×%d with %d weights", n, k, len(w)))
+	case len(scale) != n:
+		panic(fmt.Sprintf("kernels: PackWeights of %d rows with %d scales", n, len(scale)))
+	case bias != nil && len(bias) != n:
+		panic(fmt.Sprintf("kernels: PackWeights of %d rows with %d biases", n, len(bias)))
+	}
+	p := newWeights(n, k)
+	copy(p.scale, scale)
+	copy(p.bias, bias)
+	l := p.impl.b
+	for i := range n {
+		row := w[i*k : (i+1)*k]
+		var sum int32
+		for j, v := range row {
+			if v == -128 {
+				panic(fmt.Sprintf("kernels: PackWeights: weight [%d][%d] is -128; want [-127, 127]", i, j))
+			}
+			sum += int32(v)
+		}
+		p.sum[i] = sum
+		for j := 0; j < k; j += l.depth {
+			copy(p.data[l.index(i, j, p.kp):], row[j:min(j+l.depth, k)])
+		}
+	}
+	return p
+}
+
+func newWeights(n, k int) *Weights {
+	impl := active
+	kp, np := roundUp(k, kAlign), roundUp(n, impl.b.rows)
+	b := aligned(np * kp)
+	return &Weights{
+		impl:  impl,
+		n:     n,
+		k:     k,
+		kp:    kp,
+		data:  unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b)),
+		scale: alignedFloats(np),
+		bias:  alignedFloats(np),
+		sum:   make([]int32, np),
+	}
+}
+
+// Rows returns n, the number of output channels.
+func (w *Weights) Rows() int { return w.n }
+
+// gemmArgs is what one call of a micro-kernel works on: a panel of nr columns of
+// C, for rows rows. The kernel reads whole tiles of A, so A has rows up to a
+// multiple of the tile; it writes exactly rows rows of nr columns.
+type gemmArgs struct {
+	a        unsafe.Pointer // packed A from the first row of a tile on
+	b        unsafe.Pointer // one panel of packed B, or what expand made of it
+	c        *float32       // the panel's first column in the first row
+	ldc      uintptr        // bytes from one row of C to the next
+	steps    int            // kp / panelStep
+	tile     uintptr        // bytes of one tile of A
+	rows     int            // rows of C, at least 1
+	rowScale *float32       // [rows]
+	rowZero  *int32         // [rows], zero points as A is stored
+	colScale *float32       // [nr]
+	colSum   *int32         // [nr]
+	bias     *float32       // [nr]
+	add      uintptr        // 1: add to C, 0: store
+}
+
+// Gemm computes
+//
+//	acc      = Σ_k q[i][k]·w[j][k] - zero[i]·Σ_k w[j][k]         (int32)
+//	v        = fma(float32(acc)*wScale[j], aScale[i], bias[j])
+//	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
+//
+// for the rows i of a and the rows j of w. The float operations are in this
+// order on every implementation. Gemm panics when the sizes do not fit.
+func (p *Pool) Gemm(dst []float32, ldc int, a *Activations, w *Weights, add bool) {
+	switch {
+	case a.k != w.k:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d activations with %d×%d weights", a.m, a.k, w.n, w.k))
+	case a.impl != w.impl:
+		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + w.impl.name)
+	case ldc < w.n || len(dst) < (a.m-1)*ldc+w.n:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", a.m, w.n, len(dst), ldc))
+	}
+	p.gemm = gemmJob{dst: dst, ldc: ldc, a: a, w: w, add: add}
+	p.gemm.panelParts, p.gemm.rowParts = split(p.threads, (w.n+w.impl.b.rows-1)/w.impl.b.rows, (a.m+w.impl.tile-1)/w.impl.tile)
+	p.Run(p.gemm.panelParts*p.gemm.rowParts, p.runGemm)
+}
+
+// gemmJob is a GEMM divided among workers: into ranges of panels first, because
+// each core then streams its own weights once, and of rows where panels are few.
+type gemmJob struct {
+	dst                  []float32
+	ldc                  int
+	a                    *Activations
+	w                    *Weights
+	add                  bool
+	panelParts, rowParts int
+}
+
+// split divides a job of so many panels and row tiles: into one part for one
+// worker, else about four a worker, so that a worker that was held up costs a
+// quarter of its share at most.
+func split(workers, panels, tiles int) (panelParts, rowParts int) {
+	if workers == 1 {
+		return 1, 1
+	}
+	want := 4 * workers
+	panelParts = min(panels, want)
+	return panelParts, min(tiles, (want+panelParts-1)/panelParts)
+}
+
+// part returns the i-th of n nearly equal parts of [0, total).
+func part(i, n, total int) (lo, hi int) {
+	return i * total / n, (i + 1) * total / n
+}
+
+// run computes one chunk of the job with one worker's scratch memory.
+func (g *gemmJob) run(s *Worker, chunk int) {
+	a, w, impl := g.a, g.w, g.w.impl
+	nr, mr := impl.b.rows, impl.tile
+	p0, p1 := part(chunk%g.panelParts, g.panelParts, (w.n+nr-1)/nr)
+	t0, t1 := part(chunk/g.panelParts, g.rowParts, (a.m+mr-1)/mr)
+	r0, r1 := t0*mr, min(t1*mr, a.m)
+	// A call takes as many tiles as its budget allows, at least one.
+	step := max(1, impl.budget/(mr*nr*w.kp)) * mr
+
+	args := &s.gemm
+	*args = gemmArgs{
+		steps: w.kp / impl.panelStep,
+		tile:  uintptr(mr * w.kp * impl.aType.size()),
+	}
+	for panel := p0; panel < p1; panel++ {
+		j := panel * nr
+		args.b = unsafe.Pointer(&w.data[j*w.kp])
+		if impl.expand != nil {
+			b := s.expanded(2 * nr * w.kp)
+			impl.expand(b, args.b, nr*w.kp)
+			args.b = b
+		}
+		args.colScale, args.colSum, args.bias = &w.scale[j], &w.sum[j], &w.bias[j]
+		for r := r0; r < r1; r += step {
+			args.rows = min(step, r1-r)
+			args.a = a.row(r)
+			args.rowScale, args.rowZero = &a.scale[r], &a.zero[r]
+			if j+nr <= w.n {
+				args.c = &g.dst[r*g.ldc+j]
+				args.ldc = uintptr(4 * g.ldc)
+				args.add = 0
+				if g.add {
+					args.add = 1
+				}
+				impl.panel(args)
+			} else {
+				g.edge(s, args, r, j)
+			}
+		}
+	}
+}
+
+// edge computes a panel that has columns beyond C: into a tile of its own, from
+// which the columns that exist are copied.
+func (g *gemmJob) edge(s *Worker, args *gemmArgs, r, j int) {
+	nr := g.w.impl.b.rows
+	tile := s.tile(args.rows * nr)
+	args.c, args.ldc, args.add = &tile[0], uintptr(4*nr), 0
+	g.w.impl.panel(args)
+	copyTile(g.dst[r*g.ldc+j:], g.ldc, tile, nr, args.rows, g.w.n-j, g.add)
+}
+
+// genericPanel is the specification of the micro-kernels, for A row-major and B
+// in panels of 4, [k][4].
+func genericPanel(g *gemmArgs) {
+	const nr = 4
+	k := g.steps * kAlign
+	b := unsafe.Slice((*int8)(g.b), k*nr)
+	scale := unsafe.Slice(g.rowScale, g.rows)
+	zero := unsafe.Slice(g.rowZero, g.rows)
+	colScale := (*[nr]float32)(unsafe.Pointer(g.colScale))
+	colSum := (*[nr]int32)(unsafe.Pointer(g.colSum))
+	bias := (*[nr]float32)(unsafe.Pointer(g.bias))
+	for i := range g.rows {
+		a := unsafe.Slice((*int8)(unsafe.Add(g.a, uintptr(i)*g.tile)), k)
+		var acc [nr]int32
+		for x, v := range a {
+			w := b[x*nr : x*nr+nr : x*nr+nr]
+			acc[0] += int32(v) * int32(w[0])
+			acc[1] += int32(v) * int32(w[1])
+			acc[2] += int32(v) * int32(w[2])
+			acc[3] += int32(v) * int32(w[3])
+		}
+		c := (*[nr]float32)(unsafe.Add(unsafe.Pointer(g.c), uintptr(i)*g.ldc))
+		for j := range acc {
+			v := dequantize(acc[j]-zero[i]*colSum[j], colScale[j], scale[i], bias[j])
+			if g.add != 0 {
+				v += c[j]
+			}
+			c[j] = v
+		}
+	}
+}
+
+// dequantize is the epilogue of the GEMM for one accumulator.
+func dequantize(acc int32, colScale, rowScale, bias float32) float32 {
+	return fma(float32(acc)*colScale, rowScale, bias)
+}

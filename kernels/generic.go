@@ -1,0 +1,24 @@
+package kernels
+
+// generic is the specification, which runs everywhere.
+var generic = implementation{
+	name:        "generic",
+	tile:        1,
+	a:           blocking{1, kAlign},
+	b:           blocking{4, 1},
+	aType:       signed8,
+	quantize:    genericQuantize,
+	panel:       genericPanel,
+	panelStep:   kAlign,
+	budget:      1 << 17,
+	floatRows:   1,
+	floatPanel:  genericFloatPanel,
+	floatBudget: 1 << 15,
+	minMax:      genericMinMax,
+	sum:         genericSum,
+	squares:     genericSquares,
+	normalize:   genericNormalize,
+	maximum:     genericMaximum,
+	exp:         genericExp,
+	gelu:        genericGELU,
+}

@@ -1,0 +1,84 @@
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// implementation is one way to run every operation of the package on this
+// architecture. The functions of the row operations get rows whose length is a
+// multiple of lanes; the exported functions finish the rest of a row with the
+// specification.
+type implementation struct {
+	name string
+
+	// The int8 GEMM (gemm.go).
+	tile      int             // rows of C that panel computes together
+	a, b      blocking        // layouts of packed activations and weights; b.rows columns are a panel
+	aType     elementType     // how an activation is stored
+	quantize  quantizeFunc    // one row of activations into layout a
+	expand    expandFunc      // a panel of b into what panel reads; nil where it reads b itself
+	panel     func(*gemmArgs) // one panel of columns
+	panelStep int             // k is a multiple of it
+	budget    int             // multiply-accumulates in one call of panel, about 100 µs at most
+
+	// The float32 GEMM (floatgemm.go).
+	floatRows   int // rows of one tile
+	floatPanel  func(*floatArgs)
+	floatBudget int
+
+	// The row operations.
+	minMax    func(x []float32, lo, hi float32) (float32, float32)
+	sum       func(l *laneSums, x []float32)
+	squares   func(l *laneSums, x []float32, mean float32)
+	normalize func(dst, x, gamma, beta []float32, mean, rstd float32)
+	maximum   func(x []float32, m float32) float32
+	exp       func(l *laneSums, x []float32, m float32)
+	gelu      func(x []float32)
+}
+
+// active is the implementation in use, chosen once.
+var active = mustSelect(os.Getenv("VITEDGE_KERNEL"))
+
+// Name returns the name of the implementation in use, for logs and reports.
+func Name() string { return active.name }
+
+// Names returns the implementations that this CPU can run, fastest first.
+func Names() []string {
+	var names []string
+	for _, i := range implementations() {
+		names = append(names, i.name)
+	}
+	return names
+}
+
+// Check reports whether VITEDGE_KERNEL, as the environment has it, names an
+// implementation of this CPU. A program calls it at its start, to end with a
+// message; where it does not, generic stands in.
+func Check() error {
+	_, err := choose(os.Getenv("VITEDGE_KERNEL"))
+	return err
+}
+
+func mustSelect(name string) *implementation {
+	i, err := choose(name)
+	if err != nil {
+		return &generic
+	}
+	return i
+}
+
+// choose returns the implementation called name, or the fastest for "".
+func choose(name string) (*implementation, error) {
+	all := implementations()
+	if name == "" {
+		return all[0], nil
+	}
+	for _, i := range all {
+		if i.name == name {
+			return i, nil
+		}
+	}
+	return nil, fmt.Errorf("VITEDGE_KERNEL: %q is not an implementation of this CPU; it has %s", name, strings.Join(Names(), ", "))
+}

@@ -1,0 +1,141 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// Activations is an m×k matrix of int8 activations with one scale and zero point
+// a row (token), in the layout of the implementation in use. Its memory is
+// allocated once and used again and again.
+type Activations struct {
+	impl       *implementation
+	m, k, kp   int
+	maxM, maxK int
+	data       []byte
+	scale      []float32
+	zero       []int32 // as stored: the zero point plus elementType.bias
+}
+
+// NewActivations returns room for matrices of up to maxM×maxK.
+func NewActivations(maxM, maxK int) *Activations {
+	if maxM <= 0 || maxK <= 0 || maxK > MaxK {
+		panic(fmt.Sprintf("kernels: NewActivations of %d×%d; want m >= 1 and k in [1, %d]", maxM, maxK, MaxK))
+	}
+	impl := active
+	mp := roundUp(maxM, impl.tile)
+	return &Activations{
+		impl:  impl,
+		maxM:  maxM,
+		maxK:  maxK,
+		data:  aligned(mp * roundUp(maxK, kAlign) * impl.aType.size()),
+		scale: alignedFloats(mp),
+		zero:  make([]int32, mp),
+	}
+}
+
+// Reset makes a an m×k matrix, of which every row is then to be written with
+// QuantizeRow.
+func (a *Activations) Reset(m, k int) {
+	if m <= 0 || k <= 0 || m > a.maxM || k > a.maxK {
+		panic(fmt.Sprintf("kernels: Activations.Reset to %d×%d; have room for %d×%d", m, k, a.maxM, a.maxK))
+	}
+	a.m, a.k, a.kp = m, k, roundUp(k, kAlign)
+}
+
+// row returns where row i starts; i is the first row of a group.
+func (a *Activations) row(i int) unsafe.Pointer {
+	return unsafe.Pointer(&a.data[i*a.kp*a.impl.aType.size()])
+}
+
+// QuantizeRow writes row i:
+//
+//	lo, hi = min(x..., 0), max(x..., 0)
+//	scale  = (hi - lo) / 255, or 1 where hi == lo
+//	zero   = clamp(round(-128 - lo/scale), -128, 127)
+//	q[k]   = clamp(round(fma(x[k], 1/scale, zero)), -128, 127)
+//
+// with 1/scale computed as 255 / (hi - lo). Zero is always representable. Rows may
+// be written concurrently.
+func (a *Activations) QuantizeRow(i int, x []float32) {
+	if i < 0 || i >= a.m || len(x) != a.k {
+		panic(fmt.Sprintf("kernels: QuantizeRow of row %d, %d elements, in a %d×%d matrix", i, len(x), a.m, a.k))
+	}
+	impl := a.impl
+	scale, inv, zero := rowScale(minMax(impl, x))
+	e := impl.aType
+	a.scale[i] = scale
+	a.zero[i] = zero + e.bias()
+	l := impl.a
+	body := len(x) &^ (lanes - 1)
+	if body > 0 {
+		impl.quantize(unsafe.Pointer(&a.data[l.index(i, 0, a.kp)*e.size()]), x[:body], inv, float32(zero))
+	}
+	for k := body; k < len(x); k++ {
+		e.store(a.data, l.index(i, k, a.kp), quantize(x[k], inv, float32(zero)))
+	}
+}
+
+// quantizeFunc writes the row x, whose length is a multiple of lanes, to dst, the
+// place of its first element in the implementation's layout.
+type quantizeFunc func(dst unsafe.Pointer, x []float32, inv, zero float32)
+
+// expandFunc widens n weights of a panel from int8 to int16.
+type expandFunc func(dst, src unsafe.Pointer, n int)
+
+// rowScale returns the scale of a row with the given range, its inverse and the
+// zero point.
+func rowScale(lo, hi float32) (scale, inv float32, zero int32) {
+	r := hi - lo
+	if r == 0 {
+		return 1, 1, 0
+	}
+	inv = 255 / r
+	z := math.RoundToEven(float64(-128 - float32(lo*inv)))
+	return r / 255, inv, int32(max(-128, min(127, z)))
+}
+
+// quantize returns the int8 of x.
+func quantize(x, inv, zero float32) int8 {
+	r := math.RoundToEven(float64(fma(x, inv, zero)))
+	return int8(max(-128, min(127, r)))
+}
+
+// store writes q as element i of an array of e.
+func (e elementType) store(data []byte, i int, q int8) {
+	switch e {
+	case signed16:
+		*(*int16)(unsafe.Pointer(&data[2*i])) = int16(q)
+	default:
+		data[i] = byte(int32(q) + e.bias())
+	}
+}
+
+// minMax returns the range of x, widened to contain 0.
+func minMax(impl *implementation, x []float32) (lo, hi float32) {
+	body := len(x) &^ (lanes - 1)
+	lo, hi = impl.minMax(x[:body], 0, 0)
+	return genericMinMax(x[body:], lo, hi)
+}
+
+// genericMinMax returns the least and the greatest of lo, hi and x.
+func genericMinMax(x []float32, lo, hi float32) (float32, float32) {
+	for _, v := range x {
+		if v < lo {
+			lo = v
+		}
+		if v > hi {
+			hi = v
+		}
+	}
+	return lo, hi
+}
+
+// genericQuantize writes a row-major int8 row.
+func genericQuantize(dst unsafe.Pointer, x []float32, inv, zero float32) {
+	q := unsafe.Slice((*int8)(dst), len(x))
+	for i, v := range x {
+		q[i] = quantize(v, inv, zero)
+	}
+}
