@@ -68,7 +68,7 @@ type floatArgs struct {
 	rowScale *float32 // [rows]
 	bias     *float32 // [16]
 	add      uintptr  // 1: add to C, 0: store
-}
+} // the kernel may change the fields
 
 // ones are the row scales of products that have none.
 var ones = func() (s [maxFloatRows]float32) {
@@ -99,32 +99,31 @@ func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Pa
 	impl := active
 	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxFloatRows)/impl.floatRows) * impl.floatRows
 	args := &w.float
-	*args = floatArgs{lda: uintptr(4 * lda), ldb: uintptr(4 * b.LD), k: b.K}
 	for panel := p0; panel < p1; panel++ {
 		j := panel * floatCols
-		args.b = &b.Data[panel*b.Panel]
-		args.bias = &b.Bias[j]
 		for r := r0; r < r1; r += step {
-			args.rows = min(step, r1-r)
-			args.a = &a[r*lda]
-			_ = a[(r+args.rows-1)*lda+b.K-1]
-			args.rowScale = &ones[0]
+			rows := min(step, r1-r)
+			_ = a[(r+rows-1)*lda+b.K-1]
+			*args = floatArgs{
+				a: &a[r*lda], lda: uintptr(4 * lda), b: &b.Data[panel*b.Panel], ldb: uintptr(4 * b.LD),
+				k: b.K, rows: rows, rowScale: &ones[0], bias: &b.Bias[j],
+			}
 			if rowScale != nil {
 				args.rowScale = &rowScale[r]
 			}
-			if j+floatCols <= b.N || ldc >= roundUp(b.N, floatCols) {
-				args.c, args.ldc, args.add = &dst[r*ldc+j], uintptr(4*ldc), 0
-				_ = dst[(r+args.rows-1)*ldc+j+floatCols-1]
+			if last := (r+rows-1)*ldc + j + floatCols; j+floatCols <= b.N || ldc >= roundUp(b.N, floatCols) && last <= len(dst) {
+				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)
+				_ = dst[last-1]
 				if add {
 					args.add = 1
 				}
 				impl.floatPanel(args)
 				continue
 			}
-			tile := w.tile(args.rows * floatCols)
-			args.c, args.ldc, args.add = &tile[0], 4*floatCols, 0
+			tile := w.tile(rows * floatCols)
+			args.c, args.ldc = &tile[0], 4*floatCols
 			impl.floatPanel(args)
-			copyTile(dst[r*ldc+j:], ldc, tile, floatCols, args.rows, b.N-j, add)
+			copyTile(dst[r*ldc+j:], ldc, tile, floatCols, rows, b.N-j, add)
 		}
 	}
 }

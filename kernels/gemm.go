@@ -119,14 +119,16 @@ func (w *Weights) Rows() int { return w.n }
 
 // gemmArgs is what one call of a micro-kernel works on: a panel of nr columns of
 // C, for rows rows. The kernel reads whole tiles of A, so A has rows up to a
-// multiple of the tile; it writes exactly rows rows of nr columns.
+// multiple of the tile; it writes exactly rows rows of nr columns. It may change
+// the fields.
 type gemmArgs struct {
 	a        unsafe.Pointer // packed A from the first row of a tile on
 	b        unsafe.Pointer // one panel of packed B, or what expand made of it
 	c        *float32       // the panel's first column in the first row
 	ldc      uintptr        // bytes from one row of C to the next
 	steps    int            // kp / panelStep
-	tile     uintptr        // bytes of one tile of A
+	lda      uintptr        // bytes of one row of A
+	tile     uintptr        // bytes of one tile of A, the rows of which are its layout's affair
 	rows     int            // rows of C, at least 1
 	rowScale *float32       // [rows]
 	rowZero  *int32         // [rows], zero points as A is stored
@@ -187,7 +189,7 @@ func part(i, n, total int) (lo, hi int) {
 }
 
 // run computes one chunk of the job with one worker's scratch memory.
-func (g *gemmJob) run(s *Worker, chunk int) {
+func (g *gemmJob) run(worker *Worker, chunk int) {
 	a, w, impl := g.a, g.w, g.w.impl
 	nr, mr := impl.b.rows, impl.tile
 	p0, p1 := part(chunk%g.panelParts, g.panelParts, (w.n+nr-1)/nr)
@@ -196,34 +198,32 @@ func (g *gemmJob) run(s *Worker, chunk int) {
 	// A call takes as many tiles as its budget allows, at least one.
 	step := max(1, impl.budget/(mr*nr*w.kp)) * mr
 
-	args := &s.gemm
-	*args = gemmArgs{
-		steps: w.kp / impl.panelStep,
-		tile:  uintptr(mr * w.kp * impl.aType.size()),
-	}
+	args := &worker.gemm
+	lda := w.kp * impl.aType.size()
 	for panel := p0; panel < p1; panel++ {
 		j := panel * nr
-		args.b = unsafe.Pointer(&w.data[j*w.kp])
+		b := unsafe.Pointer(&w.data[j*w.kp])
 		if impl.expand != nil {
-			b := s.expanded(2 * nr * w.kp)
-			impl.expand(b, args.b, nr*w.kp)
-			args.b = b
+			wide := worker.expanded(2 * nr * w.kp)
+			impl.expand(wide, b, nr*w.kp)
+			b = wide
 		}
-		args.colScale, args.colSum, args.bias = &w.scale[j], &w.sum[j], &w.bias[j]
 		for r := r0; r < r1; r += step {
-			args.rows = min(step, r1-r)
-			args.a = a.row(r)
-			args.rowScale, args.rowZero = &a.scale[r], &a.zero[r]
+			*args = gemmArgs{
+				a: a.row(r), b: b, lda: uintptr(lda), tile: uintptr(mr * lda),
+				steps: w.kp / impl.panelStep, rows: min(step, r1-r),
+				rowScale: &a.scale[r], rowZero: &a.zero[r],
+				colScale: &w.scale[j], colSum: &w.sum[j], bias: &w.bias[j],
+			}
 			if j+nr <= w.n {
 				args.c = &g.dst[r*g.ldc+j]
 				args.ldc = uintptr(4 * g.ldc)
-				args.add = 0
 				if g.add {
 					args.add = 1
 				}
 				impl.panel(args)
 			} else {
-				g.edge(s, args, r, j)
+				g.edge(worker, args, r, j)
 			}
 		}
 	}
@@ -231,12 +231,13 @@ func (g *gemmJob) run(s *Worker, chunk int) {
 
 // edge computes a panel that has columns beyond C: into a tile of its own, from
 // which the columns that exist are copied.
-func (g *gemmJob) edge(s *Worker, args *gemmArgs, r, j int) {
+func (g *gemmJob) edge(worker *Worker, args *gemmArgs, r, j int) {
 	nr := g.w.impl.b.rows
-	tile := s.tile(args.rows * nr)
-	args.c, args.ldc, args.add = &tile[0], uintptr(4*nr), 0
+	rows := args.rows
+	tile := worker.tile(rows * nr)
+	args.c, args.ldc = &tile[0], uintptr(4*nr)
 	g.w.impl.panel(args)
-	copyTile(g.dst[r*g.ldc+j:], g.ldc, tile, nr, args.rows, g.w.n-j, g.add)
+	copyTile(g.dst[r*g.ldc+j:], g.ldc, tile, nr, rows, g.w.n-j, g.add)
 }
 
 // genericPanel is the specification of the micro-kernels, for A row-major and B

@@ -30,11 +30,11 @@ type implementation struct {
 
 	// The row operations.
 	minMax    func(x []float32, lo, hi float32) (float32, float32)
-	sum       func(l *laneSums, x []float32)
-	squares   func(l *laneSums, x []float32, mean float32)
+	sum       func(x []float32) laneSums
+	squares   func(x []float32, mean float32) laneSums
 	normalize func(dst, x, gamma, beta []float32, mean, rstd float32)
 	maximum   func(x []float32, m float32) float32
-	exp       func(l *laneSums, x []float32, m float32)
+	exp       func(x []float32, m float32) laneSums
 	gelu      func(x []float32)
 }
 

@@ -20,31 +20,41 @@ func LayerNorm(dst, x, gamma, beta []float32, eps float32) {
 	}
 	impl := active
 	b := n &^ (lanes - 1)
-	var l laneSums
-	impl.sum(&l, x[:b])
-	genericSum(&l, x[b:])
+	l := impl.sum(x[:b])
+	l.add(x[b:])
 	mean := l.fold() / float32(n)
-	l = laneSums{}
-	impl.squares(&l, x[:b], mean)
-	genericSquares(&l, x[b:], mean)
+	l = impl.squares(x[:b], mean)
+	l.addSquares(x[b:], mean)
 	rstd := 1 / float32(math.Sqrt(float64(l.fold()/float32(n)+eps)))
 	impl.normalize(dst[:b], x[:b], gamma[:b], beta[:b], mean, rstd)
 	genericNormalize(dst[b:], x[b:], gamma[b:], beta[b:], mean, rstd)
 }
 
-// genericSum adds x to the lanes.
-func genericSum(l *laneSums, x []float32) {
+// add adds x to the lanes.
+func (l *laneSums) add(x []float32) {
 	for i, v := range x {
 		l[i%lanes] += v
 	}
 }
 
-// genericSquares adds the squared distances of x from mean to the lanes.
-func genericSquares(l *laneSums, x []float32, mean float32) {
+// addSquares adds the squared distances of x from mean to the lanes.
+func (l *laneSums) addSquares(x []float32, mean float32) {
 	for i, v := range x {
 		d := v - mean
 		l[i%lanes] = fma(d, d, l[i%lanes])
 	}
+}
+
+// genericSum returns the sum of x, in lanes.
+func genericSum(x []float32) (l laneSums) {
+	l.add(x)
+	return l
+}
+
+// genericSquares returns the sum of the squared distances of x from mean.
+func genericSquares(x []float32, mean float32) (l laneSums) {
+	l.addSquares(x, mean)
+	return l
 }
 
 // genericNormalize scales and shifts x.

@@ -35,11 +35,9 @@ func TestLayerNorm(t *testing.T) {
 		gamma.freeze()
 		beta.freeze()
 
-		var l laneSums
-		genericSum(&l, x.x)
+		l := genericSum(x.x)
 		mean := l.fold() / float32(n)
-		l = laneSums{}
-		genericSquares(&l, x.x, mean)
+		l = genericSquares(x.x, mean)
 		rstd := 1 / float32(math.Sqrt(float64(l.fold()/float32(n)+1e-6)))
 		want := make([]float32, n)
 		genericNormalize(want, x.x, gamma.x, beta.x, mean, rstd)
@@ -85,8 +83,7 @@ func TestSoftmaxExp(t *testing.T) {
 			x.x[n/3] = x.x[n/4]
 		}
 		want := clone(x.x)
-		var l laneSums
-		genericExp(&l, want, genericMaximum(want, want[0]))
+		l := genericExp(want, genericMaximum(want, want[0]))
 		sum := SoftmaxExp(x.x)
 		requireSame(t, []float32{l.fold()}, []float32{sum}, fmt.Sprintf("sum, n=%d", n))
 		requireSame(t, want, x.x, fmt.Sprintf("n=%d off=%d", n, off))

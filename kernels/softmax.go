@@ -14,9 +14,8 @@ func SoftmaxExp(x []float32) (sum float32) {
 	b := len(x) &^ (lanes - 1)
 	m := impl.maximum(x[:b], x[0])
 	m = genericMaximum(x[b:], m)
-	var l laneSums
-	impl.exp(&l, x[:b], m)
-	genericExp(&l, x[b:], m)
+	l := impl.exp(x[:b], m)
+	l.addExp(x[b:], m)
 	return l.fold()
 }
 
@@ -30,13 +29,19 @@ func genericMaximum(x []float32, m float32) float32 {
 	return m
 }
 
-// genericExp replaces x by exp(x - m) and adds it to the lanes.
-func genericExp(l *laneSums, x []float32, m float32) {
+// addExp replaces x by exp(x - m) and adds it to the lanes.
+func (l *laneSums) addExp(x []float32, m float32) {
 	for i, v := range x {
 		e := exp(v - m)
 		x[i] = e
 		l[i%lanes] += e
 	}
+}
+
+// genericExp replaces x by exp(x - m) and returns its sum, in lanes.
+func genericExp(x []float32, m float32) (l laneSums) {
+	l.addExp(x, m)
+	return l
 }
 
 // The constants of exp. ln2 is split in two so that n·ln2Hi is exact

@@ -1,0 +1,84 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkGemm times the linear layers of ViT-Ti, S and B on one thread, for
+// every implementation.
+func BenchmarkGemm(b *testing.B) {
+	was := active
+	defer func() { active = was }()
+	for _, impl := range implementations() {
+		active = impl
+		for _, s := range [][2]int{{192, 192}, {192, 768}, {768, 192}, {768, 768}, {768, 3072}, {3072, 768}} {
+			b.Run(fmt.Sprintf("kernel=%s/197x%dx%d", impl.name, s[1], s[0]), func(b *testing.B) {
+				p := randomProduct(newRand(1), 197, s[1], s[0], random8)
+				a, w := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
+				pool := NewPool(1)
+				defer pool.Close()
+				dst := make([]float32, p.m*p.n)
+				b.ReportAllocs()
+				for b.Loop() {
+					pool.Gemm(dst, p.n, a, w, false)
+				}
+				b.ReportMetric(float64(p.m*p.n*p.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+			})
+		}
+	}
+}
+
+// BenchmarkFloatGemm is BenchmarkGemm for the float32 GEMM.
+func BenchmarkFloatGemm(b *testing.B) {
+	was := active
+	defer func() { active = was }()
+	for _, impl := range implementations() {
+		active = impl
+		for _, s := range [][2]int{{768, 192}, {64, 208}, {768, 768}} {
+			b.Run(fmt.Sprintf("kernel=%s/197x%dx%d", impl.name, s[1], s[0]), func(b *testing.B) {
+				r := newRand(1)
+				a, w, dst := make([]float32, 197*s[0]), make([]float32, s[0]*s[1]), make([]float32, 197*s[1])
+				fill(r, a, 1)
+				fill(r, w, 1)
+				panels := PackFloatWeights(w, nil, s[1], s[0])
+				pool := NewPool(1)
+				defer pool.Close()
+				b.ReportAllocs()
+				for b.Loop() {
+					pool.FloatGemm(dst, s[1], a, s[0], 197, panels, false)
+				}
+				b.ReportMetric(float64(197*s[0]*s[1])*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+			})
+		}
+	}
+}
+
+// BenchmarkRows times the row operations on the rows that ViT-Ti has.
+func BenchmarkRows(b *testing.B) {
+	was := active
+	defer func() { active = was }()
+	for _, impl := range implementations() {
+		active = impl
+		x := make([]float32, 768)
+		one := make([]float32, 768)
+		src := make([]float32, 768)
+		fill(newRand(1), src, 1)
+		a := NewActivations(6, 768)
+		a.Reset(1, 768)
+		for name, f := range map[string]func(){
+			"gelu":      func() { copy(x, src); GELU(x) },
+			"softmax":   func() { copy(x, src); SoftmaxExp(x) },
+			"layernorm": func() { LayerNorm(x, src, one, one, 1e-6) },
+			"quantize":  func() { a.QuantizeRow(0, src) },
+		} {
+			b.Run(fmt.Sprintf("kernel=%s/op=%s/768", impl.name, name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					f()
+				}
+				b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N)/768, "ns/elem")
+			})
+		}
+	}
+}

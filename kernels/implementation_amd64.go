@@ -1,0 +1,153 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// implementations lists what this CPU can run, fastest first.
+func implementations() []*implementation {
+	var all []*implementation
+	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
+		if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512VNNI) {
+			all = append(all, &avx512vnni)
+		}
+		if cpuid.CPU.Supports(cpuid.AVXVNNI) {
+			all = append(all, &avxvnni)
+		}
+		all = append(all, &avx2)
+	}
+	return append(all, &generic)
+}
+
+// avx2 multiplies int16 by int16: VPMADDWD sums two products in an int32, so
+// nothing can overflow, at 3/4 of the speed of VPMADDUBSW, which saturates. The
+// row quantizer stores int16; a panel of weights is widened once for all rows.
+var avx2 = implementation{
+	name:        "avx2",
+	tile:        6,
+	a:           blocking{1, kAlign},
+	b:           blocking{16, 2},
+	aType:       signed16,
+	quantize:    quantizeInt16AVX2,
+	expand:      expandAVX2,
+	panel:       gemm6x16AVX2,
+	panelStep:   4,
+	budget:      4 << 20,
+	floatRows:   6,
+	floatPanel:  floatGemm6x16AVX2,
+	floatBudget: 2 << 20,
+	minMax:      minMaxAVX2,
+	sum:         sumAVX2,
+	squares:     squaresAVX2,
+	normalize:   normalizeAVX2,
+	maximum:     maximumAVX2,
+	exp:         expAVX2,
+	gelu:        geluAVX2,
+}
+
+// avxvnni has VPDPBUSD, which sums four products of uint8 and int8 in an int32.
+// Activations are stored as q + 128; the zero point takes care of that.
+var avxvnni = withVNNI(avx2, implementation{
+	name:      "avxvnni",
+	tile:      6,
+	b:         blocking{16, 4},
+	panel:     gemm6x16AVXVNNI,
+	panelStep: 8,
+	budget:    8 << 20,
+})
+
+// avx512vnni is avxvnni on registers of twice the width and number.
+var avx512vnni = func() implementation {
+	i := withVNNI(avx2, implementation{
+		name:      "avx512vnni",
+		tile:      6,
+		b:         blocking{64, 4},
+		panel:     gemm6x64AVX512VNNI,
+		panelStep: 8,
+		budget:    16 << 20,
+	})
+	i.floatRows, i.floatPanel, i.floatBudget = 12, floatGemmAVX512, 4<<20
+	return i
+}()
+
+// withVNNI returns base with the int8 GEMM of v, for activations stored as uint8.
+func withVNNI(base, v implementation) implementation {
+	base.name, base.tile, base.b = v.name, v.tile, v.b
+	base.aType, base.quantize, base.expand = biased8, quantizeUint8AVX2, nil
+	base.panel, base.panelStep, base.budget = v.panel, v.panelStep, v.budget
+	return base
+}
+
+// floatGemmAVX512 takes the rows in tiles of 12 and what is left in tiles of 6.
+func floatGemmAVX512(g *floatArgs) {
+	rows := g.rows
+	body := rows / 12 * 12
+	if body > 0 {
+		a, c, scale := g.a, g.c, g.rowScale
+		g.rows = body
+		floatGemm12x16AVX512(g)
+		if body == rows {
+			return
+		}
+		g.a = (*float32)(unsafe.Add(unsafe.Pointer(a), uintptr(body)*g.lda))
+		g.c = (*float32)(unsafe.Add(unsafe.Pointer(c), uintptr(body)*g.ldc))
+		g.rowScale = (*float32)(unsafe.Add(unsafe.Pointer(scale), 4*body))
+		g.rows = rows - body
+	}
+	floatGemm6x16AVX2(g)
+}
+
+// The functions below are in the .s files; their meaning is that of the
+// functions in the comments.
+
+//go:noescape
+func gemm6x16AVX2(args *gemmArgs) // genericPanel; B is [k/2][16][2] int16
+
+//go:noescape
+func gemm6x16AVXVNNI(args *gemmArgs) // genericPanel; B is [k/4][16][4] int8
+
+//go:noescape
+func gemm6x64AVX512VNNI(args *gemmArgs) // genericPanel; B is [k/4][64][4] int8
+
+//go:noescape
+func floatGemm6x16AVX2(args *floatArgs) // genericFloatPanel
+
+//go:noescape
+func floatGemm12x16AVX512(args *floatArgs) // genericFloatPanel, for rows a multiple of 12
+
+//go:noescape
+func expandAVX2(dst, src unsafe.Pointer, n int) // dst[i] = int16(src[i]); n is a multiple of 16
+
+//go:noescape
+func quantizeInt16AVX2(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, int16
+
+//go:noescape
+func quantizeUint8AVX2(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, plus 128
+
+//go:noescape
+func minMaxAVX2(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
+
+//go:noescape
+func sumAVX2(x []float32) (l laneSums) // genericSum
+
+//go:noescape
+func squaresAVX2(x []float32, mean float32) (l laneSums) // genericSquares
+
+//go:noescape
+func normalizeAVX2(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+
+//go:noescape
+func maximumAVX2(x []float32, m float32) (greatest float32) // genericMaximum
+
+//go:noescape
+func expAVX2(x []float32, m float32) (l laneSums) // genericExp
+
+//go:noescape
+func geluAVX2(x []float32) // genericGELU
+
+// pause waits a moment in a spinning loop, some 50 to 150 ns.
+func pause()
