@@ -1,5 +1,10 @@
 package quant
 
+import (
+	"fmt"
+	"math"
+)
+
 // Preprocess says how a picture becomes the pixels that a model was trained
 // on. Wrong preprocessing costs more accuracy than int8 does, so it travels
 // inside the model file.
@@ -41,3 +46,39 @@ const (
 	Bicubic  Interpolation = "bicubic"
 	Lanczos  Interpolation = "lanczos"
 )
+
+// String is "shortest_edge 248".
+func (r Resize) String() string { return fmt.Sprintf("%s %d", r.Mode, r.Size) }
+
+// Validate reports the first value with which no picture can be prepared for a
+// model of the given image size in pixels.
+func (p Preprocess) Validate(imageSize int) error {
+	switch p.Resize.Mode {
+	case ShortestEdge, Squash, LongestEdge:
+	default:
+		return fmt.Errorf("preprocessing: resize mode %q is not supported; want %q, %q or %q", p.Resize.Mode, ShortestEdge, Squash, LongestEdge)
+	}
+	if p.Resize.Size < 1 || p.Resize.Size > 1<<16 {
+		return fmt.Errorf("preprocessing: resize to %d pixels; want 1 to 65536", p.Resize.Size)
+	}
+	if p.Crop != imageSize {
+		return fmt.Errorf("preprocessing: crop is %d pixels; the model takes %d", p.Crop, imageSize)
+	}
+	if p.Resize.Mode != LongestEdge && p.Resize.Size < p.Crop {
+		return fmt.Errorf("preprocessing: resize to %d pixels leaves no crop of %d", p.Resize.Size, p.Crop)
+	}
+	switch p.Interpolation {
+	case Nearest, Bilinear, Bicubic, Lanczos:
+	default:
+		return fmt.Errorf("preprocessing: interpolation %q is not supported; want %q, %q, %q or %q", p.Interpolation, Nearest, Bilinear, Bicubic, Lanczos)
+	}
+	for i := range 3 {
+		if !(p.Std[i] > 0 && p.Std[i] <= math.MaxFloat32) {
+			return fmt.Errorf("preprocessing: std of channel %d is %g; want a positive number", i, p.Std[i])
+		}
+		if !(math.Abs(float64(p.Mean[i])) <= math.MaxFloat32) {
+			return fmt.Errorf("preprocessing: mean of channel %d is %g; want a finite number", i, p.Mean[i])
+		}
+	}
+	return nil
+}

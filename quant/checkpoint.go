@@ -1,0 +1,89 @@
+package quant
+
+import "fmt"
+
+// Checkpoint is a plain ViT, float or int8, with all that it takes to run it.
+type Checkpoint struct {
+	Path       string // of the weights file; "" for one that was never in a file
+	Family     string // whose names and layout the file has
+	Config     Config
+	Preprocess Preprocess
+	Labels     []string // one a class; nil where unknown
+
+	// SHA256 is that of the weights file, in hex. SourceSHA256 is that of the
+	// float weights that an int8 model was made of.
+	SHA256       string
+	SourceSHA256 string
+
+	// Version names the release of the tool that quantized an int8 model.
+	Version string
+
+	// Notes say what was found and where it came from.
+	Notes []Note
+
+	tensors    map[string]Tensor // by canonical name
+	report     string            // JSON, see Quantize
+	labelsFrom string            // see Note.From
+	file       *File             // nil after Quantize
+}
+
+// Note is one thing that Open found out about a checkpoint.
+type Note struct {
+	What, Value string
+	From        string // a file, a flag, a family's rule
+}
+
+func (c *Checkpoint) note(what string, value any, from string) {
+	for i, n := range c.Notes {
+		if n.What == what { // a later source overrides
+			c.Notes[i] = Note{what, fmt.Sprint(value), from}
+			return
+		}
+	}
+	c.Notes = append(c.Notes, Note{what, fmt.Sprint(value), from})
+}
+
+func (c *Checkpoint) setLabels(labels []string, from string) {
+	c.Labels, c.labelsFrom = labels, from
+	c.note("labels", len(labels), from)
+}
+
+// Tensor finds a tensor by its canonical name, that of Hugging Face's
+// ViTForImageClassification:
+//
+//	vit.embeddings.cls_token                              [1, 1, D]
+//	vit.embeddings.position_embeddings                    [1, T, D]
+//	vit.embeddings.patch_embeddings.projection            [D, 3, p, p]
+//	vit.encoder.layer.N.layernorm_before                  [D]
+//	vit.encoder.layer.N.attention.attention.query         [D, D], key and value too
+//	vit.encoder.layer.N.attention.output.dense            [D, D]
+//	vit.encoder.layer.N.layernorm_after                   [D]
+//	vit.encoder.layer.N.intermediate.dense                [M, D]
+//	vit.encoder.layer.N.output.dense                      [D, M]
+//	vit.layernorm                                         [D]
+//	classifier                                            [C, D]
+//
+// Modules have ".weight" and ".bias" [rows]; query, key and value have biases
+// where Config.QKVBias says so. In an int8 model the linear layers of the
+// blocks are I8 with a ".weight_scale" [rows, 1]. Types and shapes are checked
+// and values finite.
+func (c *Checkpoint) Tensor(name string) (Tensor, error) {
+	t, ok := c.tensors[name]
+	if !ok {
+		return Tensor{}, fmt.Errorf("%s: no tensor %q", c.Path, name)
+	}
+	return t, nil
+}
+
+// Quantized reports whether the linear layers of the blocks are int8.
+func (c *Checkpoint) Quantized() bool {
+	return c.tensors["vit.encoder.layer.0.output.dense.weight"].DType == I8
+}
+
+// Close unmaps the file. Tensors must not be used afterwards.
+func (c *Checkpoint) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}

@@ -1,0 +1,206 @@
+package quant
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Options say what the files do not, and override what they say.
+type Options struct {
+	Heads         int           // attention heads
+	Resize        Resize        // before the centre crop
+	CropFraction  float64       // instead of Resize: shortest edge to image size / fraction
+	Interpolation Interpolation // filter of the resize
+	Mean, Std     []float32     // one a channel, of pixels in [0, 1]
+	Labels        string        // text file of class names, one a line
+}
+
+// Open reads a plain ViT: a float checkpoint of timm or Hugging Face in
+// safetensors, or an int8 model that WriteFile stored. What it is follows from
+// its tensors alone.
+//
+// The path names the weights, or their folder. config.json,
+// preprocessor_config.json and labels.txt are looked for in the same folder,
+// or the first two in the file's own metadata. What neither they nor o say is
+// an error that asks for it: a wrong guess costs more accuracy than int8 does.
+func Open(path string, o Options) (*Checkpoint, error) {
+	weights, err := findWeights(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := OpenFile(weights)
+	if err != nil {
+		return nil, err
+	}
+	c, err := open(f, weights, o)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", weights, err)
+	}
+	return c, nil
+}
+
+func open(f *File, path string, o Options) (*Checkpoint, error) {
+	fam, err := findFamily(f)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Path: path, Family: fam.name, file: f}
+	c.note("family", fam.name, "tensor names")
+	if c.Config, err = fam.sizes(f); err != nil {
+		return nil, err
+	}
+	side, err := readSidecars(filepath.Dir(path), f.metadata)
+	if err != nil {
+		return nil, err
+	}
+	if side.labels != nil {
+		c.setLabels(side.labels, side.labelsFrom)
+	}
+	c.Preprocess.Crop = c.Config.ImageSize
+	if err := fam.configure(c, side); err != nil {
+		return nil, err
+	}
+	if err := o.apply(c); err != nil {
+		return nil, err
+	}
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	if err := c.Config.Validate(); err != nil {
+		return nil, err
+	}
+	if err := c.Preprocess.Validate(c.Config.ImageSize); err != nil {
+		return nil, err
+	}
+	if c.Labels != nil && len(c.Labels) != c.Config.Classes {
+		return nil, fmt.Errorf("%d labels in %s, but the model has %d classes", len(c.Labels), c.labelsFrom, c.Config.Classes)
+	}
+	if c.tensors, err = fam.take(f, c.Config); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(f.data)
+	c.SHA256 = hex.EncodeToString(sum[:])
+	c.SourceSHA256, c.Version, c.report = f.metadata[sourceKey], f.metadata[versionKey], f.metadata[reportKey]
+	return c, nil
+}
+
+// apply lets the options override what the files say.
+func (o Options) apply(c *Checkpoint) error {
+	p := &c.Preprocess
+	if o.Heads != 0 {
+		c.Config.Heads = o.Heads
+		c.note("heads", o.Heads, "--heads")
+	}
+	if o.CropFraction != 0 {
+		if !(o.CropFraction > 0 && o.CropFraction <= 1) {
+			return fmt.Errorf("--crop %g: want a fraction of more than 0 and at most 1", o.CropFraction)
+		}
+		p.Resize = Resize{ShortestEdge, cropResize(c.Config.ImageSize, o.CropFraction)}
+		c.note("resize", p.Resize, "--crop")
+	}
+	if o.Resize != (Resize{}) {
+		p.Resize = o.Resize
+		c.note("resize", p.Resize, "--resize")
+	}
+	if o.Interpolation != "" {
+		p.Interpolation = o.Interpolation
+		c.note("interpolation", p.Interpolation, "--interp")
+	}
+	if o.Mean != nil {
+		if err := channels(&p.Mean, o.Mean, "--mean"); err != nil {
+			return err
+		}
+		c.note("mean", p.Mean, "--mean")
+	}
+	if o.Std != nil {
+		if err := channels(&p.Std, o.Std, "--std"); err != nil {
+			return err
+		}
+		c.note("std", p.Std, "--std")
+	}
+	if o.Labels != "" {
+		labels, err := ReadLabels(o.Labels)
+		if err != nil {
+			return err
+		}
+		c.setLabels(labels, o.Labels)
+	}
+	return nil
+}
+
+// complete asks for everything that is still unknown.
+func (c *Checkpoint) complete() error {
+	known := func(what string) bool {
+		return slices.ContainsFunc(c.Notes, func(n Note) bool { return n.What == what })
+	}
+	var missing []string
+	for _, m := range []struct{ what, flag string }{
+		{"heads", "--heads"}, {"resize", "--resize or --crop"}, {"interpolation", "--interp"}, {"mean", "--mean"}, {"std", "--std"},
+	} {
+		if !known(m.what) {
+			missing = append(missing, m.flag)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("neither the weights nor the files beside them say everything; give %s", strings.Join(missing, ", "))
+}
+
+// sidecars are the texts that come with weights, nil where absent, and where
+// they were found.
+type sidecars struct {
+	config, preprocess         []byte
+	configFrom, preprocessFrom string
+	labels                     []string
+	labelsFrom                 string
+}
+
+// readSidecars prefers what the weights file itself holds.
+func readSidecars(dir string, metadata map[string]string) (s sidecars, err error) {
+	for _, f := range []struct {
+		key, name string
+		text      *[]byte
+		from      *string
+	}{
+		{configKey, "config.json", &s.config, &s.configFrom},
+		{preprocessKey, "preprocessor_config.json", &s.preprocess, &s.preprocessFrom},
+	} {
+		*f.from = f.name
+		if text, ok := metadata[f.key]; ok {
+			*f.text, *f.from = []byte(text), "metadata "+f.key
+			continue
+		}
+		if *f.text, err = readSmall(filepath.Join(dir, f.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return s, err
+		}
+	}
+	if _, ok := metadata[configKey]; ok {
+		return s, nil // a model file stands alone
+	}
+	s.labelsFrom = "labels.txt"
+	if s.labels, err = ReadLabels(filepath.Join(dir, s.labelsFrom)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	return s, nil
+}
+
+// channels sets dst to three numbers of a file or flag.
+func channels(dst *[3]float32, v []float32, key string) error {
+	if len(v) != 3 {
+		return fmt.Errorf("%s has %d numbers; want 3, for red, green and blue", key, len(v))
+	}
+	copy(dst[:], v)
+	return nil
+}
+
+func mismatch(key string, config, tensors int) error {
+	return fmt.Errorf("%s is %d, but the tensors say %d", key, config, tensors)
+}

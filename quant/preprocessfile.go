@@ -1,0 +1,173 @@
+package quant
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// processor is transformers' preprocessor_config.json.
+type processor struct {
+	Type         string          `json:"image_processor_type,omitempty"`
+	OldType      string          `json:"feature_extractor_type,omitempty"`
+	DoResize     *bool           `json:"do_resize,omitempty"`
+	Size         json.RawMessage `json:"size,omitempty"` // a number or an object, see imageSize
+	Resample     *int            `json:"resample,omitempty"`
+	DoCenterCrop *bool           `json:"do_center_crop,omitempty"`
+	CropSize     json.RawMessage `json:"crop_size,omitempty"`
+	DoRescale    *bool           `json:"do_rescale,omitempty"`
+	Rescale      *float64        `json:"rescale_factor,omitempty"`
+	DoNormalize  *bool           `json:"do_normalize,omitempty"`
+	Mean         []float32       `json:"image_mean,omitempty"`
+	Std          []float32       `json:"image_std,omitempty"`
+}
+
+// imageSize is how transformers writes a size: a number, which its ViT and
+// DeiT processors take as both sides, or named sides.
+type imageSize struct {
+	Height   int `json:"height,omitempty"`
+	Width    int `json:"width,omitempty"`
+	Shortest int `json:"shortest_edge,omitempty"`
+	Longest  int `json:"longest_edge,omitempty"`
+}
+
+// resamples are Pillow's filters by their numbers.
+var resamples = map[int]Interpolation{0: Nearest, 1: Lanczos, 2: Bilinear, 3: Bicubic}
+
+func parseImageSize(text json.RawMessage) (s imageSize, err error) {
+	var n int
+	if json.Unmarshal(text, &n) == nil {
+		return imageSize{Height: n, Width: n}, nil
+	}
+	err = json.Unmarshal(text, &s)
+	return s, err
+}
+
+// resize is the Resize that the size means.
+func (s imageSize) resize() (Resize, error) {
+	switch {
+	case s.Height > 0 && s.Height == s.Width && s.Shortest == 0 && s.Longest == 0:
+		return Resize{Squash, s.Height}, nil
+	case s.Shortest > 0 && s.Height == 0 && s.Width == 0 && s.Longest == 0:
+		return Resize{ShortestEdge, s.Shortest}, nil
+	case s.Longest > 0 && s.Height == 0 && s.Width == 0 && s.Shortest == 0:
+		return Resize{LongestEdge, s.Longest}, nil
+	}
+	return Resize{}, fmt.Errorf("size is %+v; want equal height and width, shortest_edge or longest_edge", s)
+}
+
+// readPreprocess takes what a preprocessor_config.json says. What it leaves
+// out has the default of transformers' processor of that type.
+func readPreprocess(c *Checkpoint, text []byte, from string) error {
+	var r processor
+	if err := json.Unmarshal(text, &r); err != nil {
+		return err
+	}
+	if r.Type == "" {
+		r.Type = r.OldType
+	}
+	p := &c.Preprocess
+	deit := r.Type == "DeiTImageProcessor" || r.Type == "DeiTImageProcessorFast" || r.Type == "DeiTFeatureExtractor"
+	isDefault := fmt.Sprintf("the default of %s", r.Type)
+
+	if r.DoResize != nil && !*r.DoResize {
+		return fmt.Errorf("do_resize is false; pictures have every size")
+	}
+	if r.Size != nil {
+		size, err := parseImageSize(r.Size)
+		if err != nil {
+			return fmt.Errorf("size: %w", err)
+		}
+		if p.Resize, err = size.resize(); err != nil {
+			return err
+		}
+		c.note("resize", p.Resize, from)
+	} else {
+		p.Resize = Resize{Squash, 224}
+		if deit {
+			p.Resize.Size = 256
+		}
+		c.note("resize", p.Resize, isDefault)
+	}
+
+	if crop := r.DoCenterCrop; (crop != nil && *crop) || (crop == nil && deit) {
+		if r.CropSize != nil {
+			crop, err := parseImageSize(r.CropSize)
+			if err != nil {
+				return fmt.Errorf("crop_size: %w", err)
+			}
+			if crop.Height != c.Config.ImageSize || crop.Width != c.Config.ImageSize {
+				return fmt.Errorf("crop_size is %d by %d, but the tensors are for %d", crop.Height, crop.Width, c.Config.ImageSize)
+			}
+		}
+	} else if p.Resize != (Resize{Squash, c.Config.ImageSize}) {
+		return fmt.Errorf("size is %s without a crop, but the tensors are for %d by %d pixels", p.Resize, c.Config.ImageSize, c.Config.ImageSize)
+	}
+
+	if r.Resample != nil {
+		i, ok := resamples[*r.Resample]
+		if !ok {
+			return fmt.Errorf("resample is %d; want 0 (nearest), 1 (lanczos), 2 (bilinear) or 3 (bicubic)", *r.Resample)
+		}
+		p.Interpolation = i
+		c.note("interpolation", i, from)
+	} else {
+		p.Interpolation = Bilinear
+		if deit {
+			p.Interpolation = Bicubic
+		}
+		c.note("interpolation", p.Interpolation, isDefault)
+	}
+
+	if r.DoRescale != nil && !*r.DoRescale || r.Rescale != nil && math.Abs(*r.Rescale*255-1) > 1e-4 {
+		return fmt.Errorf("pixels are not rescaled by 1/255 (do_rescale, rescale_factor)")
+	}
+	if r.DoNormalize != nil && !*r.DoNormalize {
+		p.Mean, p.Std = [3]float32{}, [3]float32{1, 1, 1}
+		c.note("mean, std", "none", from)
+		return nil
+	}
+	for _, f := range []struct {
+		key  string
+		text []float32
+		dst  *[3]float32
+	}{{"image_mean", r.Mean, &p.Mean}, {"image_std", r.Std, &p.Std}} {
+		where := from
+		if f.text == nil {
+			f.text, where = []float32{0.5, 0.5, 0.5}, isDefault
+		}
+		if err := channels(f.dst, f.text, f.key); err != nil {
+			return err
+		}
+		c.note(f.key[len("image_"):], *f.dst, where)
+	}
+	return nil
+}
+
+// processorConfig is the preprocessor_config.json of p, of the processor of
+// transformers that does the same.
+func processorConfig(p Preprocess) processor {
+	yes := true
+	factor := 1.0 / 255
+	r := processor{
+		DoResize: &yes, DoCenterCrop: &yes, DoRescale: &yes, DoNormalize: &yes,
+		Rescale: &factor, Mean: p.Mean[:], Std: p.Std[:],
+		CropSize: appendJSON(nil, imageSize{Height: p.Crop, Width: p.Crop}),
+	}
+	for n, i := range resamples {
+		if i == p.Interpolation {
+			r.Resample = &n
+		}
+	}
+	switch p.Resize.Mode {
+	case Squash:
+		r.Type = "DeiTImageProcessor"
+		r.Size = appendJSON(nil, imageSize{Height: p.Resize.Size, Width: p.Resize.Size})
+	case ShortestEdge:
+		r.Type = "BitImageProcessor"
+		r.Size = appendJSON(nil, imageSize{Shortest: p.Resize.Size})
+	case LongestEdge: // none of transformers' does this
+		r.Size = appendJSON(nil, imageSize{Longest: p.Resize.Size})
+	}
+	return r
+}

@@ -1,0 +1,108 @@
+package quant
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// TensorReport is what quantizing did to one tensor.
+type TensorReport struct {
+	Name     string // canonical
+	Shape    []int
+	From, To DType
+
+	// SQNR is 10 log10(sum w^2 / sum (w - scale q)^2) in dB, +Inf where
+	// nothing was lost. MaxError is max |w - scale q| / scale, at most 0.5 but
+	// for rounding. Both are 0 for a tensor that stays float.
+	SQNR, MaxError float64
+}
+
+// Quantize returns the int8 model of a float checkpoint: the linear layers of
+// the encoder blocks by QuantizeChannels, all else as float32. It calls
+// report, which may be nil, after each tensor in the order of the model file.
+// The result shares memory with c and must not be used after c is closed.
+func (c *Checkpoint) Quantize(report func(TensorReport)) (*Checkpoint, error) {
+	if c.Quantized() {
+		return nil, fmt.Errorf("%s: the model is int8 already", c.Path)
+	}
+	q := *c
+	q.Path, q.file, q.SHA256, q.SourceSHA256 = "", nil, "", c.SHA256
+	q.tensors = map[string]Tensor{}
+	q.Notes = slices.Clone(c.Notes)
+	var total summary
+	for s := range c.Config.specs() {
+		if s.scale {
+			continue // made with its weight
+		}
+		t := c.tensors[s.name]
+		r := TensorReport{Name: s.name, Shape: s.shape, From: t.DType, To: F32}
+		w, err := t.Float32s()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Path, err)
+		}
+		if s.linear {
+			r.To = I8
+			out, in := s.shape[0], s.shape[1]
+			v, scale := make([]int8, len(w)), make([]float32, out)
+			QuantizeChannels(v, scale, w, out, in)
+			q.tensors[s.name] = int8Tensor(s.name, s.shape, v)
+			q.tensors[s.name+"_scale"] = float32Tensor(s.name+"_scale", []int{out, 1}, scale)
+			r.SQNR, r.MaxError = weightError(v, scale, w, in)
+			total.add(r)
+		} else {
+			q.tensors[s.name] = float32Tensor(s.name, s.shape, w)
+		}
+		if report != nil {
+			report(r)
+		}
+	}
+	q.report = total.json()
+	return &q, nil
+}
+
+// weightError compares quantized weights [out, in] with their originals.
+// Products are rounded before they are added, so that no machine fuses them
+// and the report is the same everywhere.
+func weightError(q []int8, scale, w []float32, in int) (sqnr, maxError float64) {
+	var signal, noise float64
+	for i, v := range w {
+		s := float64(scale[i/in])
+		e := float64(v) - float64(s*float64(q[i]))
+		signal += float64(float64(v) * float64(v))
+		noise += float64(e * e)
+		maxError = max(maxError, math.Abs(e)/s)
+	}
+	return decibel(signal, noise), maxError
+}
+
+// decibel is a ratio of powers; nothing lost is +Inf.
+func decibel(signal, noise float64) float64 {
+	if noise == 0 {
+		return math.Inf(1)
+	}
+	return 10 * math.Log10(signal/noise)
+}
+
+// summary is the quantization_report of a model file.
+type summary struct {
+	Tensors   int     `json:"int8_tensors"`
+	WorstSQNR float64 `json:"worst_weight_sqnr_db"`
+	Worst     string  `json:"worst_tensor"`
+	MaxError  float64 `json:"max_error_in_scales"`
+}
+
+func (s *summary) add(r TensorReport) {
+	if s.Tensors == 0 || r.SQNR < s.WorstSQNR {
+		s.Worst, s.WorstSQNR = r.Name, r.SQNR
+	}
+	s.Tensors++
+	s.MaxError = max(s.MaxError, r.MaxError)
+}
+
+// json rounds, so that the last bit of a logarithm does not change the file.
+func (s summary) json() string {
+	s.WorstSQNR = math.Round(min(s.WorstSQNR, 999)*100) / 100
+	s.MaxError = math.Round(s.MaxError*1e4) / 1e4
+	return string(appendJSON(nil, s))
+}
