@@ -1,0 +1,70 @@
+package camera
+
+import "math"
+
+// Color is the matrix and the range of a YCbCr frame.
+type Color uint8
+
+// The zero Color is what V4L2 means when a driver says nothing about a YCbCr
+// format; JPEG is BT601Full by JFIF. Limited range puts black at luma 16 and
+// white at 235 and chroma into 16 to 240; full range uses 0 to 255.
+const (
+	BT601 Color = iota
+	BT601Full
+	BT709
+	BT709Full
+)
+
+// colorTable holds the five products of the conversion
+//
+//	R = y(Y)          + rv(Cr)
+//	G = y(Y) + gu(Cb) + gv(Cr)
+//	B = y(Y) + bu(Cb)
+//
+// in fixed point with 16 fractional bits. y carries the half that rounds the
+// sums. See ITU-R BT.601-7 sections 2.5.1 and 3.5, BT.709-6 sections 3 and 4.
+type colorTable struct {
+	y, rv, gu, gv, bu [256]int32
+}
+
+var colorTables = [...]*colorTable{
+	BT601:     newColorTable(0.299, 0.114, false),
+	BT601Full: newColorTable(0.299, 0.114, true),
+	BT709:     newColorTable(0.2126, 0.0722, false),
+	BT709Full: newColorTable(0.2126, 0.0722, true),
+}
+
+// newColorTable makes the table of the matrix whose luma is
+// kr*R + (1-kr-kb)*G + kb*B.
+func newColorTable(kr, kb float64, full bool) *colorTable {
+	lumaScale, lumaZero, chromaScale := 255.0/219, 16.0, 255.0/224
+	if full {
+		lumaScale, lumaZero, chromaScale = 1, 0, 1
+	}
+	kg := 1 - kr - kb
+	fix := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
+	t := new(colorTable)
+	for i := range 256 {
+		c := chromaScale * float64(i-128)
+		t.y[i] = fix(lumaScale*(float64(i)-lumaZero) + 0.5)
+		t.rv[i] = fix(2 * (1 - kr) * c)
+		t.gu[i] = fix(-2 * (1 - kb) * kb / kg * c)
+		t.gv[i] = fix(-2 * (1 - kr) * kr / kg * c)
+		t.bu[i] = fix(2 * (1 - kb) * c)
+	}
+	return t
+}
+
+// clamp8 drops the 16 fractional bits of v and limits it to a byte.
+func clamp8(v int32) byte {
+	if uint32(v) < 1<<24 {
+		return byte(v >> 16)
+	}
+	return byte(^(v >> 31)) // 0 for negative v, 255 for the others
+}
+
+// rgb converts one pixel.
+func (t *colorTable) rgb(y, cb, cr byte) (r, g, b byte) {
+	l := t.y[y]
+	return clamp8(l + t.rv[cr]), clamp8(l + t.gu[cb] + t.gv[cr]), clamp8(l + t.bu[cb])
+}

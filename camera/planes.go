@@ -1,0 +1,127 @@
+package camera
+
+// planes are the pixels of one frame in memory, and how to read them as RGB.
+// Packed formats use only the first plane. Chroma has one sample for
+// 1<<hs by 1<<vs pixels.
+type planes struct {
+	layout     layout
+	table      *colorTable
+	y, cb, cr  []byte
+	yStride    int
+	cStride    int
+	hs, vs     uint
+	pixelBytes int // of packed RGB
+}
+
+// layout is how pixels lie in memory.
+type layout uint8
+
+const (
+	layoutYUYV   layout = iota // y: Y0 Cb Y1 Cr
+	layoutNV12                 // y, and cb with Cb Cr pairs
+	layoutGrey                 // y
+	layoutRGB                  // y: R G B
+	layoutBGR                  // y: B G R
+	layoutPlanar               // y, cb, cr
+)
+
+// rawPlanes lays the planes over the bytes of a frame that checkRaw accepted.
+func rawPlanes(f *Frame) planes {
+	p := planes{y: f.Data, yStride: f.Stride, table: colorTables[f.Color&3]}
+	switch f.Format {
+	case YUYV:
+		p.layout = layoutYUYV
+	case NV12:
+		p.layout = layoutNV12
+		p.cb, p.cStride = f.Data[f.Stride*f.Height:], f.Stride
+	case Grey:
+		p.layout = layoutGrey
+	case RGB24:
+		p.layout = layoutRGB
+	case BGR24:
+		p.layout = layoutBGR
+	}
+	return p
+}
+
+// row converts the len(dst)/3 pixels of frame row y that start at x.
+func (p *planes) row(dst []byte, x, y int) {
+	n := len(dst) / 3
+	line := p.y[y*p.yStride:]
+	switch p.layout {
+	case layoutYUYV:
+		if x&1 != 0 && n > 0 {
+			dst[0], dst[1], dst[2] = p.at(x, y)
+			dst, x, n = dst[3:], x+1, n-1
+		}
+		yuyvRow(dst, line[2*x:], p.table)
+		if n&1 != 0 {
+			dst[3*n-3], dst[3*n-2], dst[3*n-1] = p.at(x+n-1, y)
+		}
+	case layoutGrey:
+		greyRow(dst, line[x:x+n])
+	case layoutRGB:
+		copy(dst, line[3*x:3*(x+n)])
+	case layoutBGR:
+		src := line[3*x : 3*(x+n)]
+		for i := 0; i+2 < len(src) && i+2 < len(dst); i += 3 {
+			dst[i], dst[i+1], dst[i+2] = src[i+2], src[i+1], src[i]
+		}
+	default:
+		for i := range n {
+			dst[3*i], dst[3*i+1], dst[3*i+2] = p.at(x+i, y)
+		}
+	}
+}
+
+// column converts the len(dst)/3 pixels of frame column x from y in steps of
+// dy, which is 1 or -1.
+func (p *planes) column(dst []byte, x, y, dy int) {
+	for i := 0; i+2 < len(dst); i += 3 {
+		dst[i], dst[i+1], dst[i+2] = p.at(x, y)
+		y += dy
+	}
+}
+
+// at converts one pixel of the frame.
+func (p *planes) at(x, y int) (r, g, b byte) {
+	line := p.y[y*p.yStride:]
+	switch p.layout {
+	case layoutYUYV:
+		pair := line[x&^1*2:][:4]
+		return p.table.rgb(pair[x&1*2], pair[1], pair[3])
+	case layoutNV12:
+		c := p.cb[y>>1*p.cStride+x&^1:][:2]
+		return p.table.rgb(line[x], c[0], c[1])
+	case layoutGrey:
+		return line[x], line[x], line[x]
+	case layoutRGB:
+		return line[3*x], line[3*x+1], line[3*x+2]
+	case layoutBGR:
+		return line[3*x+2], line[3*x+1], line[3*x]
+	default:
+		c := y>>p.vs*p.cStride + x>>p.hs
+		return p.table.rgb(line[x], p.cb[c], p.cr[c])
+	}
+}
+
+// yuyvRow converts whole pairs of pixels, as many as dst has room for.
+func yuyvRow(dst, src []byte, t *colorTable) {
+	for len(dst) >= 6 && len(src) >= 4 {
+		cb, cr := src[1], src[3]
+		rv, g, bu := t.rv[cr], t.gu[cb]+t.gv[cr], t.bu[cb]
+		y := t.y[src[0]]
+		dst[0], dst[1], dst[2] = clamp8(y+rv), clamp8(y+g), clamp8(y+bu)
+		y = t.y[src[2]]
+		dst[3], dst[4], dst[5] = clamp8(y+rv), clamp8(y+g), clamp8(y+bu)
+		dst, src = dst[6:], src[4:]
+	}
+}
+
+// greyRow repeats every byte of src three times.
+func greyRow(dst, src []byte) {
+	for i, v := range src {
+		d := dst[3*i:][:3]
+		d[0], d[1], d[2] = v, v, v
+	}
+}

@@ -1,0 +1,140 @@
+package camera
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+)
+
+// maxPixels bounds pictures that no camera negotiated: files, and what is
+// fetched over HTTP. It is above every phone's photographs and keeps a forged
+// header from taking the machine's memory.
+const maxPixels = 64 << 20
+
+// jpegDecoder keeps the buffers of JPEG decoding between frames.
+type jpegDecoder struct{}
+
+// decodeJPEG decodes f.Data into the picture's planes.
+func (p *Picture) decodeJPEG(f *Frame) (shift uint, err error) {
+	c, err := jpeg.DecodeConfig(bytes.NewReader(f.Data))
+	if err != nil {
+		return 0, corrupt(err)
+	}
+	if c.Width != f.Width || c.Height != f.Height {
+		return 0, fmt.Errorf("%w: JPEG of %dx%d pixels in a frame of %dx%d", ErrCorrupt, c.Width, c.Height, f.Width, f.Height)
+	}
+	m, err := jpeg.Decode(bytes.NewReader(f.Data))
+	if err != nil {
+		return 0, corrupt(err)
+	}
+	p.setImage(m)
+	return 0, nil
+}
+
+// decodePNG decodes f.Data into RGB. Transparency is dropped, as Pillow's
+// convert("RGB") does.
+func (p *Picture) decodePNG(f *Frame) error {
+	m, err := png.Decode(bytes.NewReader(f.Data))
+	if err != nil {
+		return corrupt(err)
+	}
+	if b := m.Bounds(); b.Dx() != f.Width || b.Dy() != f.Height {
+		return fmt.Errorf("%w: PNG of %dx%d pixels in a frame of %dx%d", ErrCorrupt, b.Dx(), b.Dy(), f.Width, f.Height)
+	}
+	p.setImage(m)
+	return nil
+}
+
+// setImage makes the picture read m: in place where m is planar YCbCr or grey,
+// else through the RGB buffer.
+func (p *Picture) setImage(m image.Image) {
+	b := m.Bounds()
+	switch m := m.(type) {
+	case *image.YCbCr:
+		hs, vs, ok := subsampling(m.SubsampleRatio)
+		if !ok {
+			break
+		}
+		p.planes = planes{
+			layout: layoutPlanar, table: colorTables[BT601Full],
+			y: m.Y, cb: m.Cb, cr: m.Cr, yStride: m.YStride, cStride: m.CStride, hs: hs, vs: vs,
+		}
+		return
+	case *image.Gray:
+		p.planes = planes{layout: layoutGrey, y: m.Pix, yStride: m.Stride}
+		return
+	}
+	if n := 3 * b.Dx() * b.Dy(); cap(p.rgb) < n {
+		p.rgb = make([]byte, n)
+	}
+	p.rgb = p.rgb[:3*b.Dx()*b.Dy()]
+	i := 0
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA)
+			p.rgb[i], p.rgb[i+1], p.rgb[i+2] = c.R, c.G, c.B
+			i += 3
+		}
+	}
+	p.planes = planes{layout: layoutRGB, y: p.rgb, yStride: 3 * b.Dx()}
+}
+
+// subsampling gives the chroma shifts of image's ratios that are powers of two.
+func subsampling(r image.YCbCrSubsampleRatio) (hs, vs uint, ok bool) {
+	switch r {
+	case image.YCbCrSubsampleRatio444:
+		return 0, 0, true
+	case image.YCbCrSubsampleRatio422:
+		return 1, 0, true
+	case image.YCbCrSubsampleRatio420:
+		return 1, 1, true
+	case image.YCbCrSubsampleRatio440:
+		return 0, 1, true
+	case image.YCbCrSubsampleRatio411:
+		return 2, 0, true
+	case image.YCbCrSubsampleRatio410:
+		return 2, 1, true
+	}
+	return 0, 0, false
+}
+
+// still reads the header of a JPEG or PNG file and makes it a frame. The
+// dimensions are checked before anything is decoded.
+func still(data []byte) (*Frame, error) {
+	f := &Frame{Data: data}
+	var c image.Config
+	var err error
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xd8}):
+		f.Format = JPEG
+		c, err = jpeg.DecodeConfig(bytes.NewReader(data))
+	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
+		f.Format = PNG
+		c, err = png.DecodeConfig(bytes.NewReader(data))
+	case len(data) == 0:
+		return nil, fmt.Errorf("%w: no bytes", ErrTruncated)
+	default:
+		return nil, fmt.Errorf("%w: neither JPEG nor PNG; it starts with % x", ErrCorrupt, data[:min(len(data), 8)])
+	}
+	if err != nil {
+		return nil, corrupt(err)
+	}
+	f.Width, f.Height = c.Width, c.Height
+	if c.Width <= 0 || c.Height <= 0 || c.Width > maxPixels/c.Height {
+		return nil, fmt.Errorf("%w: %dx%d pixels; want at most %d in all", ErrCorrupt, c.Width, c.Height, maxPixels)
+	}
+	return f, nil
+}
+
+// corrupt makes a decoder's error one of ours.
+func corrupt(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: %v", ErrTruncated, err)
+	}
+	return fmt.Errorf("%w: %v", ErrCorrupt, err)
+}
