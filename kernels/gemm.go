@@ -130,8 +130,8 @@ type gemmArgs struct {
 	lda      uintptr        // bytes of one row of A
 	tile     uintptr        // bytes of one tile of A, the rows of which are its layout's affair
 	rows     int            // rows of C, at least 1
-	rowScale *float32       // [rows]
-	rowZero  *int32         // [rows], zero points as A is stored
+	rowScale *float32       // [rows up to a multiple of the tile]
+	rowZero  *int32         // likewise; zero points as A is stored
 	colScale *float32       // [nr]
 	colSum   *int32         // [nr]
 	bias     *float32       // [nr]
