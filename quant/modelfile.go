@@ -1,6 +1,9 @@
 package quant
 
-import "errors"
+import (
+	"errors"
+	"maps"
+)
 
 // The keys of a model file's __metadata__. "format" is what transformers looks
 // at before it loads a file.
@@ -24,7 +27,7 @@ func (c *Checkpoint) WriteFile(path string) error {
 	for s := range c.Config.specs() {
 		tensors = append(tensors, c.tensors[s.name])
 	}
-	return WriteFile(path, tensors, map[string]string{
+	metadata := map[string]string{
 		formatKey:     "pt",
 		configKey:     string(appendJSON(nil, c.modelConfig())),
 		preprocessKey: string(appendJSON(nil, processorConfig(c.Preprocess))),
@@ -32,7 +35,9 @@ func (c *Checkpoint) WriteFile(path string) error {
 		quantizerKey:  "vitedge quantize",
 		versionKey:    c.Version,
 		reportKey:     c.report,
-	})
+	}
+	maps.DeleteFunc(metadata, func(_, value string) bool { return value == "" })
+	return WriteFile(path, tensors, metadata)
 }
 
 // modelConfig is the config.json of an int8 model.

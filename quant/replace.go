@@ -12,6 +12,9 @@ import (
 // The content reaches the disk before the name does, and the name before
 // replaceFile returns, so that a power cut finds the old file or the new one.
 func replaceFile(path string, write func(io.Writer) error) (err error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("writing %s: not a regular file", path) // a rename would replace /dev/null
+	}
 	dir := filepath.Dir(path)
 	temp, err := createTemp(dir, filepath.Base(path))
 	if err != nil {
