@@ -93,7 +93,7 @@ func (fam *family) find(f *File, canonical string) (Tensor, origin, error) {
 			return t, o, nil
 		}
 	}
-	return Tensor{}, o, fmt.Errorf("tensor %q is missing", strings.Join(o.names, `" or "`))
+	return Tensor{}, o, fmt.Errorf(`tensor "%s" is missing`, strings.Join(o.names, `" or "`))
 }
 
 // sizes derives from shapes all that shapes can say.
