@@ -14,7 +14,7 @@ const floatCols = 16
 // and n a multiple of 16, which needs no packing: Panel is 16 and LD its row
 // length.
 type Panels struct {
-	Data  []float32
+	Data  []float32 // the last panel too has room for 16 columns
 	LD    int       // elements from one k to the next
 	Panel int       // elements from one panel to the next
 	N, K  int       // columns, and the length of the sums
@@ -38,14 +38,14 @@ func PackFloatWeights(w, bias []float32, n, k int) *Panels {
 	}
 	p := NewPanels(n, k)
 	copy(p.Bias, bias)
-	p.Transpose(w, k)
+	p.Transpose(w, k, n)
 	return p
 }
 
-// Transpose fills p with the transpose of src, whose N rows of K elements start
-// ld apart.
-func (p *Panels) Transpose(src []float32, ld int) {
-	for j := range p.N {
+// Transpose writes src, n rows of K elements that start ld apart, to the first n
+// columns of p.
+func (p *Panels) Transpose(src []float32, ld, n int) {
+	for j := range n {
 		row := src[j*ld : j*ld+p.K]
 		dst := p.Data[j/floatCols*p.Panel+j%floatCols:]
 		for k, v := range row {
@@ -88,8 +88,7 @@ const maxFloatRows = 256
 //	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
 //
 // for m rows of a, which start lda apart. rowScale has m elements, or it is nil
-// for ones. The columns of the last panel beyond b.N are computed too and stored
-// where ldc leaves room for whole panels (ldc at least b.N rounded up to 16).
+// for ones.
 func (w *Worker) Mul(dst []float32, ldc int, a []float32, lda, m int, b *Panels, rowScale []float32, add bool) {
 	w.mul(dst, ldc, a, lda, 0, m, b, 0, (b.N+floatCols-1)/floatCols, rowScale, add)
 }
@@ -111,9 +110,9 @@ func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Pa
 			if rowScale != nil {
 				args.rowScale = &rowScale[r]
 			}
-			if last := (r+rows-1)*ldc + j + floatCols; j+floatCols <= b.N || ldc >= roundUp(b.N, floatCols) && last <= len(dst) {
+			if j+floatCols <= b.N {
 				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)
-				_ = dst[last-1]
+				_ = dst[(r+rows-1)*ldc+j+floatCols-1]
 				if add {
 					args.add = 1
 				}

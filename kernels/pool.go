@@ -158,12 +158,12 @@ func (p *Pool) pending() bool {
 
 // Worker is one thread of a Pool with its scratch memory.
 type Worker struct {
-	fn    func(w *Worker, chunk int) // workers[0] only: the current job
-	gemm  gemmArgs
-	float floatArgs
-	wide  []byte
-	edges []float32
-	_     [cacheLine]byte
+	gemm   gemmArgs
+	float  floatArgs
+	wide   []byte
+	edges  []float32
+	floats []float32
+	_      [cacheLine]byte
 }
 
 // expanded returns n bytes of scratch memory for a widened panel.
@@ -172,6 +172,15 @@ func (w *Worker) expanded(n int) unsafe.Pointer {
 		w.wide = aligned(n)
 	}
 	return unsafe.Pointer(unsafe.SliceData(w.wide))
+}
+
+// Scratch returns n floats of scratch memory for the caller's chunk. It has what
+// the worker's last chunk left in it.
+func (w *Worker) Scratch(n int) []float32 {
+	if len(w.floats) < n {
+		w.floats = alignedFloats(n)
+	}
+	return w.floats[:n]
 }
 
 // tile returns n floats of scratch memory for a tile at the edge of C.
