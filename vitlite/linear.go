@@ -1,0 +1,133 @@
+package vitlite
+
+import (
+	"fmt"
+
+	"vitedge/kernels"
+	"vitedge/quant"
+)
+
+// linear is a linear layer, y = x·Wᵀ + b, with W [out, in]. One of the two
+// matrices is set.
+type linear struct {
+	out, in int
+	int8    *kernels.Weights
+	float32 *kernels.Panels
+}
+
+// operand is the input of a linear layer, m rows of float32 and, where the layer
+// is int8, the same rows quantized.
+type operand struct {
+	int8    *kernels.Activations
+	float32 []float32
+}
+
+// reset prepares o for m rows that go into l; rows is where they are or will be.
+func (o *operand) reset(l *linear, rows []float32, m int) {
+	o.float32 = rows
+	if l.int8 != nil {
+		o.int8.Reset(m, l.in)
+	}
+}
+
+// ready tells o that row i is written.
+func (o *operand) ready(l *linear, i int) {
+	if l.int8 != nil {
+		o.int8.QuantizeRow(i, o.float32[i*l.in:(i+1)*l.in])
+	}
+}
+
+// forward writes the m×out products to dst, or adds them.
+func (l *linear) forward(p *kernels.Pool, dst []float32, o *operand, m int, add bool) {
+	if l.int8 != nil {
+		p.Gemm(dst, l.out, o.int8, l.int8, add)
+	} else {
+		p.FloatGemm(dst, l.out, o.float32, l.in, m, l.float32, add)
+	}
+}
+
+// part is one of the layers that loadLinear stacks, and a factor for its output.
+type part struct {
+	name  string // without .weight
+	scale float32
+}
+
+// loadLinear reads layers of the same width that share their input, and stacks
+// them to one of out outputs in all: query, key and value become one product.
+func loadLinear(c *quant.Checkpoint, out, in int, bias bool, parts ...part) (*linear, error) {
+	each := out / len(parts)
+	l := &linear{out: out, in: in}
+	var (
+		biases  = make([]float32, 0, out)
+		scales  = make([]float32, 0, out)
+		ints    = make([]int8, 0, out*in)
+		weights = make([]float32, 0, out*in)
+	)
+	for _, p := range parts {
+		w, err := c.Tensor(p.name + ".weight")
+		if err != nil {
+			return nil, err
+		}
+		if w.DType == "I8" {
+			v, err := w.Int8s()
+			if err != nil {
+				return nil, err
+			}
+			s, err := loadFloats(c, p.name+".weight_scale", each)
+			if err != nil {
+				return nil, err
+			}
+			ints = append(ints, v...)
+			scales = appendScaled(scales, s, p.scale)
+		} else {
+			v, err := w.Float32s()
+			if err != nil {
+				return nil, err
+			}
+			weights = appendScaled(weights, v, p.scale)
+		}
+		if bias {
+			b, err := loadFloats(c, p.name+".bias", each)
+			if err != nil {
+				return nil, err
+			}
+			biases = appendScaled(biases, b, p.scale)
+		}
+	}
+	if !bias {
+		biases = nil
+	}
+	switch {
+	case len(ints) == out*in:
+		l.int8 = kernels.PackWeights(ints, scales, biases, out, in)
+	case len(weights) == out*in:
+		l.float32 = kernels.PackFloatWeights(weights, biases, out, in)
+	default:
+		return nil, fmt.Errorf("%s.weight and the layers that go with it have %d int8 and %d float weights; want %d of one kind", parts[0].name, len(ints), len(weights), out*in)
+	}
+	return l, nil
+}
+
+// appendScaled appends src·factor.
+func appendScaled(dst, src []float32, factor float32) []float32 {
+	for _, v := range src {
+		dst = append(dst, v*factor)
+	}
+	return dst
+}
+
+// loadFloats reads a tensor of n elements as float32.
+func loadFloats(c *quant.Checkpoint, name string, n int) ([]float32, error) {
+	t, err := c.Tensor(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	if len(v) != n {
+		return nil, fmt.Errorf("tensor %q has %d elements; want %d", name, len(v), n)
+	}
+	return v, nil
+}

@@ -1,0 +1,120 @@
+package vitlite
+
+import (
+	"vitedge/kernels"
+	"vitedge/quant"
+)
+
+// state is the activations of one inference, T tokens of width D. Every buffer is
+// allocated once, and so is every function that the pool runs, because a method
+// value made for a call would be garbage of every frame.
+type state struct {
+	tokens, dim, mlpDim int
+	heads, headDim      int
+
+	pool   *kernels.Pool
+	pixels []byte            // the input of the frame at hand
+	x      []float32         // [T, D], the residual stream
+	normed []float32         // [T, D], of a LayerNorm
+	in     operand           // what goes into the next linear layer
+	next   *linear           // that layer
+	qkv    []float32         // [T, 3D]
+	keys   []*kernels.Panels // [H], each [d, T]
+	values []kernels.Panels  // [H], each [T, d], in place in qkv
+	mixed  []float32         // [T, D], the heads' results side by side
+	hidden []float32         // [T, M], of the MLP
+	patch  []float32         // [T-1, 3p²], pixels of the patches
+	pooled []float32         // [D]
+
+	chunks       int // parts of the tokens for work on rows
+	blocksOfRows int // parts of the tokens for attention
+	norm         *norm
+	embed        *embedding
+	activation   func([]float32)
+
+	normalizeRows, transposeKeys, attend, quantizeMixed, activateRows, gatherRows func(*kernels.Worker, int)
+}
+
+func newState(cfg quant.Config, e *embedding, pool *kernels.Pool) *state {
+	t, d, m := cfg.Tokens(), cfg.Dim, cfg.MLPDim
+	s := &state{
+		tokens: t, dim: d, mlpDim: m, heads: cfg.Heads, headDim: cfg.HeadDim(),
+		pool:   pool,
+		x:      make([]float32, t*d),
+		normed: make([]float32, t*d),
+		in:     operand{int8: kernels.NewActivations(t, max(d, m))},
+		// The last panel of the values reads up to 15 columns on.
+		qkv:          make([]float32, t*3*d+15),
+		mixed:        make([]float32, t*d),
+		hidden:       make([]float32, t*m),
+		patch:        make([]float32, (t-1)*3*cfg.PatchSize*cfg.PatchSize),
+		pooled:       make([]float32, d),
+		chunks:       min(t, 4*pool.Threads()),
+		blocksOfRows: (t + attentionRows - 1) / attentionRows,
+		embed:        e,
+		activation:   activations[cfg.Activation],
+	}
+	noBias := make([]float32, s.headDim+15)
+	for h := range s.heads {
+		s.keys = append(s.keys, newKeys(t, s.headDim))
+		s.values = append(s.values, kernels.Panels{
+			Data: s.qkv[2*d+h*s.headDim:], LD: 3 * d, Panel: 16, N: s.headDim, K: t, Bias: noBias,
+		})
+	}
+	s.transposeKeys, s.attend = s.transposeHead, s.attendRows
+	s.normalizeRows = s.rows(func(i int) {
+		s.norm.apply(s.normed[i*d:(i+1)*d], s.x[i*d:(i+1)*d])
+		s.in.ready(s.next, i)
+	})
+	s.quantizeMixed = s.rows(func(i int) { s.in.ready(s.next, i) })
+	s.activateRows = s.rows(func(i int) {
+		s.activation(s.hidden[i*m : (i+1)*m])
+		s.in.ready(s.next, i)
+	})
+	s.gatherRows = s.rows(func(i int) {
+		copy(s.x[i*d:(i+1)*d], e.position[i*d:(i+1)*d])
+		if i > 0 {
+			n := len(s.patch) / (t - 1)
+			e.gather(s.patch[(i-1)*n:i*n], s.pixels, i-1)
+		}
+	})
+	return s
+}
+
+// activations are the nonlinearities of the MLP.
+var activations = map[quant.Activation]func([]float32){
+	quant.GELU:      kernels.GELU,
+	quant.GELUTanh:  kernels.GELUTanh,
+	quant.QuickGELU: kernels.QuickGELU,
+}
+
+// rows returns a function that runs f for each token of a chunk.
+func (s *state) rows(f func(i int)) func(*kernels.Worker, int) {
+	return func(_ *kernels.Worker, chunk int) {
+		for i := chunk * s.tokens / s.chunks; i < (chunk+1)*s.tokens/s.chunks; i++ {
+			f(i)
+		}
+	}
+}
+
+// embedding fills x from the pixels.
+func (s *state) embedding(pixels []byte) {
+	s.pixels = pixels
+	s.pool.Run(s.chunks, s.gatherRows)
+	n := len(s.patch) / (s.tokens - 1)
+	s.pool.FloatGemm(s.x[s.dim:], s.dim, s.patch, n, s.tokens-1, s.embed.projection, true)
+}
+
+// normalize applies n to the residual stream, as input of next.
+func (s *state) normalize(n *norm, next *linear) {
+	s.norm, s.next = n, next
+	s.in.reset(next, s.normed, s.tokens)
+	s.pool.Run(s.chunks, s.normalizeRows)
+}
+
+// activate applies the MLP's nonlinearity, as input of next.
+func (s *state) activate(next *linear) {
+	s.next = next
+	s.in.reset(next, s.hidden, s.tokens)
+	s.pool.Run(s.chunks, s.activateRows)
+}
