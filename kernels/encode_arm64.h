@@ -32,6 +32,6 @@
 #define FMUL_4S(vm, vn, vd)       WORD $(0x6e20dc00 | (vm)<<16 | (vn)<<5 | (vd)) // fmul vd.4s, vn.4s, vm.4s
 #define FMAX_4S(vm, vn, vd)       WORD $(0x4e20f400 | (vm)<<16 | (vn)<<5 | (vd)) // fmax vd.4s, vn.4s, vm.4s
 #define FMIN_4S(vm, vn, vd)       WORD $(0x4ea0f400 | (vm)<<16 | (vn)<<5 | (vd)) // fmin vd.4s, vn.4s, vm.4s
-#define FMAXV_4S(vn, vd)          WORD $(0x6e30f800 | (vn)<<5 | (vd)) // fmaxv vd.s, vn.4s
-#define FMINV_4S(vn, vd)          WORD $(0x6eb0f800 | (vn)<<5 | (vd)) // fminv vd.s, vn.4s
+#define FMAXV_4S(vn, vd)          WORD $(0x6e30f800 | (vn)<<5 | (vd)) // fmaxv sd, vn.4s
+#define FMINV_4S(vn, vd)          WORD $(0x6eb0f800 | (vn)<<5 | (vd)) // fminv sd, vn.4s
 #define FMLA_4S_LANE(i, vm, vn, vd) WORD $(0x4f801000 | ((i)&1)<<21 | ((i)>>1)<<11 | (vm)<<16 | (vn)<<5 | (vd)) // fmla vd.4s, vn.4s, vm.s[i]

@@ -2,12 +2,23 @@
 
 package kernels
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 // implementations lists what this CPU can run, fastest first. Every CPU that Go
 // supports on arm64 has the vector instructions of ARMv8.0.
 func implementations() []*implementation {
-	return []*implementation{&neon, &generic}
+	var all []*implementation
+	if cpuid.CPU.Supports(cpuid.I8MM) {
+		all = append(all, &i8mm)
+	}
+	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
+		all = append(all, &dotprod)
+	}
+	return append(all, &neon, &generic)
 }
 
 // neon is for ARMv8.0, the Cortex-A53 and A72 of the Raspberry Pi 3 and 4. SMULL
@@ -37,11 +48,43 @@ var neon = implementation{
 	gelu:        genericGELU,
 }
 
+// dotprod has SDOT, which sums four products in an int32: the Cortex-A76 of the
+// Raspberry Pi 5, and the A55.
+//
+// budget is for a Cortex-A55 at 2 GHz, with 10 multiply-accumulates a cycle.
+var dotprod = func() implementation {
+	i := neon
+	i.name = "dotprod"
+	i.b = blocking{16, 4}
+	i.panel = gemm4x16DotProd
+	i.budget = 2 << 20
+	return i
+}()
+
+// i8mm has SMMLA, which multiplies 2×8 by 8×2: cores from about 2020 on.
+var i8mm = func() implementation {
+	i := neon
+	i.name = "i8mm"
+	i.tile = 8
+	i.a = blocking{8, 8}
+	i.b = blocking{8, 8}
+	i.quantize = quantizeI8MM
+	i.panel = gemm8x8I8MM
+	i.budget = 4 << 20
+	return i
+}()
+
 // The functions below are in the .s files; their meaning is that of the
 // functions in the comments.
 
 //go:noescape
 func gemm4x4NEON(args *gemmArgs) // genericPanel; B is [k/16][4][16]
+
+//go:noescape
+func gemm4x16DotProd(args *gemmArgs) // genericPanel; B is [k/4][16][4]
+
+//go:noescape
+func gemm8x8I8MM(args *gemmArgs) // genericPanel; B is [k/8][8][8]
 
 //go:noescape
 func quantizeNEON(dst unsafe.Pointer, x []float32, inv, zero float32) // quantize, to layout {4, 16}

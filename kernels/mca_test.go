@@ -59,6 +59,8 @@ var mcaGEMM = []struct {
 	cores    []string
 }{
 	{"gemm4x4NEON", 16, 16, []int{64, 192, 768}, []string{a53, a72, a76}},
+	{"gemm4x16DotProd", 16, 0, []int{64, 192, 768}, []string{a76}},
+	{"gemm8x8I8MM", 16, 0, []int{64, 192, 768}, []string{v1, n2}},
 }
 
 // mcaLimits are what the kernels are built for: the fewest multiply-accumulates a
@@ -70,6 +72,10 @@ var mcaLimits = []struct {
 	{"gemm4x4NEON", a53, "loop", 3.5},
 	{"gemm4x4NEON", a72, "loop", 7.9}, // of 8
 	{"gemm4x4NEON", a72, "192", 7.5},
+	{"gemm4x16DotProd", a76, "loop", 31.5}, // of 32
+	{"gemm4x16DotProd", a76, "192", 27},
+	{"gemm8x8I8MM", v1, "loop", 125}, // of 128
+	{"gemm8x8I8MM", n2, "loop", 63},  // of 64
 }
 
 // mcaRows are the row operations, with the elements of one turn of the loop.
@@ -78,6 +84,7 @@ var mcaRows = []struct {
 	elements int
 }{
 	{"quantizeNEON", 16},
+	{"quantizeI8MM", 16},
 }
 
 func TestMCA(t *testing.T) {
