@@ -1,0 +1,152 @@
+package main
+
+import "math"
+
+// pictureFigures is what one picture says about the int8 model.
+type pictureFigures struct {
+	agree         bool    // the same class is on top
+	rankFloat     int     // of the true class, 0 on top; see figures.labelled
+	rankInt8      int     // the same
+	labelled      bool    // the true class is known
+	kl            float64 // KL(float || int8) of the probabilities, in nats
+	signal, noise float64 // sums over the logits, see compare
+	deltaP        float64 // probability of the float model's class, int8 - float
+	margin        float64 // float model's best probability minus its second
+}
+
+// compare sets the logits of one picture side by side. class is the true one,
+// -1 where unknown.
+//
+// signal is the sum of (f - mean f)^2 and noise that of (f - q)^2: adding the
+// same number to all logits changes no answer, so the mean is no signal.
+func compare(float, int8 []float32, class int) pictureFigures {
+	p, q := logSoftmax(float), logSoftmax(int8)
+	best, bestInt8 := argmax(float), argmax(int8)
+	r := pictureFigures{
+		agree:  best == bestInt8,
+		deltaP: math.Exp(q[best]) - math.Exp(p[best]),
+		margin: math.Exp(p[best]),
+	}
+	if class >= 0 {
+		r.labelled, r.rankFloat, r.rankInt8 = true, rank(float, class), rank(int8, class)
+	}
+	var mean float64
+	for _, f := range float {
+		mean += float64(f) / float64(len(float))
+	}
+	second := 0.0
+	for i, f := range float {
+		r.kl += math.Exp(p[i]) * (p[i] - q[i])
+		s, n := float64(f)-mean, float64(f)-float64(int8[i])
+		r.signal += s * s
+		r.noise += n * n
+		if i != best {
+			second = max(second, math.Exp(p[i]))
+		}
+	}
+	r.kl = max(0, r.kl) // it is never negative but for rounding
+	r.margin -= second
+	return r
+}
+
+// logSoftmax is the logarithms of the probabilities.
+func logSoftmax(logits []float32) []float64 {
+	top := float64(logits[argmax(logits)])
+	var sum float64
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - top)
+	}
+	p := make([]float64, len(logits))
+	for i, v := range logits {
+		p[i] = float64(v) - top - math.Log(sum)
+	}
+	return p
+}
+
+// argmax is the first of the largest.
+func argmax(v []float32) int {
+	best := 0
+	for i := range v {
+		if v[i] > v[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// rank counts the classes that come before one; equal logits come in the
+// order of their classes.
+func rank(logits []float32, class int) int {
+	n := 0
+	for i, v := range logits {
+		if v > logits[class] || v == logits[class] && i < class {
+			n++
+		}
+	}
+	return n
+}
+
+// figures sum up all pictures. Agreement, top-1 and top-5 are fractions; those
+// that need classes are nil where none is known. SQNR is nil where nothing was
+// lost.
+type figures struct {
+	Images        int      `json:"images"`
+	Agreement     float64  `json:"agreement"`
+	Top1Float     *float64 `json:"top1_float"`
+	Top1Int8      *float64 `json:"top1_int8"`
+	Top5Float     *float64 `json:"top5_float"`
+	Top5Int8      *float64 `json:"top5_int8"`
+	KLMean        float64  `json:"kl_mean"`         // nats
+	KLMax         float64  `json:"kl_max"`          // nats
+	SQNR          *float64 `json:"sqnr_db"`         // of the logits: 10 log10(sum signal / sum noise)
+	RMSDeltaP     float64  `json:"rms_delta_p"`     // of pictureFigures.deltaP
+	MaxFlipMargin float64  `json:"max_flip_margin"` // largest margin where the models disagree
+
+	labelled int // pictures whose class is known
+}
+
+// sumUp goes through the pictures in their order, so that the sums do not
+// depend on which was ready first. There is at least one.
+func sumUp(pictures []pictureFigures) figures {
+	f := figures{Images: len(pictures)}
+	n := float64(len(pictures))
+	var kl, signal, noise, deltaP float64
+	agree := 0
+	var top1, top5 [2]int // of float and int8
+	for _, p := range pictures {
+		if p.agree {
+			agree++
+		} else {
+			f.MaxFlipMargin = max(f.MaxFlipMargin, p.margin)
+		}
+		kl += p.kl
+		f.KLMax = max(f.KLMax, p.kl)
+		signal += p.signal
+		noise += p.noise
+		deltaP += p.deltaP * p.deltaP
+		if !p.labelled {
+			continue
+		}
+		f.labelled++
+		for i, rank := range []int{p.rankFloat, p.rankInt8} {
+			if rank < 1 {
+				top1[i]++
+			}
+			if rank < 5 {
+				top5[i]++
+			}
+		}
+	}
+	f.Agreement, f.KLMean = float64(agree)/n, kl/n
+	f.RMSDeltaP = math.Sqrt(deltaP / n)
+	if noise > 0 {
+		db := 10 * math.Log10(signal/noise)
+		f.SQNR = &db
+	}
+	if f.labelled > 0 {
+		share := func(count int) *float64 { v := float64(count) / float64(f.labelled); return &v }
+		f.Top1Float, f.Top1Int8 = share(top1[0]), share(top1[1])
+		f.Top5Float, f.Top5Int8 = share(top5[0]), share(top5[1])
+	}
+	return f
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// logs turns probabilities into logits, shifted.
+func logs(shift float64, p ...float64) []float32 {
+	v := make([]float32, len(p))
+	for i := range p {
+		v[i] = float32(math.Log(p[i]) + shift)
+	}
+	return v
+}
+
+func TestCompare(t *testing.T) {
+	r := compare(logs(3, 0.5, 0.25, 0.25), logs(-40, 0.25, 0.5, 0.25), 0)
+	require.False(t, r.agree)
+	require.True(t, r.labelled)
+	require.Equal(t, 0, r.rankFloat)
+	require.Equal(t, 1, r.rankInt8, "equal logits come in the order of classes")
+	require.InDelta(t, 0.5*math.Log(2)-0.25*math.Log(2), r.kl, 1e-6)
+	require.InDelta(t, -0.25, r.deltaP, 1e-6)
+	require.InDelta(t, 0.25, r.margin, 1e-6)
+
+	// By hand: the mean of 1, 2, 6 is 3.
+	r = compare([]float32{1, 2, 6}, []float32{1, 4, 5}, -1)
+	require.True(t, r.agree)
+	require.False(t, r.labelled)
+	require.InDelta(t, 4+1+9, r.signal, 1e-12)
+	require.InDelta(t, 0+4+1, r.noise, 1e-12)
+
+	// The logits' size must not matter to probabilities.
+	r = compare([]float32{1e4, 1e4 - 1, -1e30}, []float32{-1e4, -1e4 - 1, -1e30}, 2)
+	require.InDelta(t, 0, r.kl, 1e-12)
+	require.InDelta(t, 0, r.deltaP, 1e-12)
+	require.Equal(t, 2, r.rankFloat)
+
+	r = compare([]float32{1}, []float32{2}, 0)
+	require.Equal(t, pictureFigures{agree: true, labelled: true, noise: 1, margin: 1}, r)
+}
+
+func TestSumUp(t *testing.T) {
+	f := sumUp([]pictureFigures{
+		{agree: true, kl: 0.1, signal: 100, noise: 0.5, deltaP: 0.3, margin: 0.9, labelled: true, rankFloat: 0, rankInt8: 0},
+		{agree: false, kl: 0.3, signal: 200, noise: 1.5, deltaP: -0.4, margin: 0.2, labelled: true, rankFloat: 4, rankInt8: 5},
+		{agree: false, kl: 0, signal: 0, noise: 0, deltaP: 0, margin: 0.1},
+		{agree: true, kl: 0, signal: 0, noise: 1, deltaP: 0, margin: 0.1},
+	})
+	require.Equal(t, 4, f.Images)
+	require.Equal(t, 0.5, f.Agreement)
+	require.Equal(t, 2, f.labelled)
+	require.Equal(t, []float64{0.5, 0.5, 1, 0.5}, []float64{*f.Top1Float, *f.Top1Int8, *f.Top5Float, *f.Top5Int8})
+	require.InDelta(t, 0.1, f.KLMean, 1e-12)
+	require.Equal(t, 0.3, f.KLMax)
+	require.InDelta(t, 20, *f.SQNR, 1e-9)
+	require.InDelta(t, 0.25, f.RMSDeltaP, 1e-12)
+	require.Equal(t, 0.2, f.MaxFlipMargin)
+}
+
+func TestFiguresJSON(t *testing.T) {
+	f := sumUp([]pictureFigures{{agree: true, margin: 1}})
+	text, err := json.Marshal(f)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"images": 1, "agreement": 1, "top1_float": null, "top1_int8": null, "top5_float": null, "top5_int8": null,
+		"kl_mean": 0, "kl_max": 0, "sqnr_db": null, "rms_delta_p": 0, "max_flip_margin": 0}`, string(text))
+}

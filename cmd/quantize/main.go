@@ -1,0 +1,90 @@
+// Quantize turns trained float weights of a Vision Transformer into the int8
+// model file that vitedge runs, and measures what that costs in accuracy.
+//
+//	quantize SRC DST                                 main.go, convert.go
+//	quantize verify --float SRC --images DIR MODEL   verify.go
+//	    pictures and their classes                   pictures.go
+//	    both models side by side                     runner.go
+//	    figures                                      compare.go
+//
+// Results go to stdout, messages to stderr. The exit status is 0, 1 after a
+// failure, and 2 after wrong arguments.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// usageError is a wrong command line.
+type usageError struct{ error }
+
+// run is the command without the process around it. It returns the exit
+// status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := newConvert()
+	cmd.AddCommand(newVerify())
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+
+	err := cmd.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "quantize: %v; see quantize --help\n", err)
+		return 2
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "quantize: interrupted")
+		return 1
+	}
+	fmt.Fprintf(stderr, "quantize: %v\n", err)
+	return 1
+}
+
+// exactArgs wants one argument for each name.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return usageError{fmt.Errorf("%s is missing", names[len(args)])}
+		}
+		if len(args) > len(names) {
+			return usageError{fmt.Errorf("unexpected argument %q", args[len(names)])}
+		}
+		return nil
+	}
+}
+
+// version is set by the linker in releases.
+var version string
+
+// toolVersion is the release, else what the go command knows of the source.
+func toolVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"vitedge/quant"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"quantize": main})
+}
+
+// The scripts run the command as a user does. They have two commands of their
+// own: vit writes a small random model, pictures some random pictures.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"vit": func(ts *testscript.TestScript, _ bool, args []string) {
+				for _, dir := range args {
+					ts.Check(writeViT(ts.MkAbs(dir)))
+				}
+			},
+			"pictures": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(writePictures(ts.MkAbs(args[0]), 6))
+			},
+		},
+	})
+}
+
+// writeViT writes a random ViT of 16 x 16 pixels and 5 classes, as timm does.
+func writeViT(dir string) error {
+	const dim, mlp, patch, classes, blocks = 64, 128, 8, 5, 2
+	r := rand.New(rand.NewPCG(5, 6))
+	var tensors []quant.Tensor
+	add := func(name string, scale float64, shape ...int) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		data := make([]byte, 4*n)
+		for i := range n {
+			v := 1.0 // of a norm's weight
+			if scale != 0 {
+				v = r.NormFloat64() * scale
+			}
+			putFloat32(data[4*i:], float32(v))
+		}
+		tensors = append(tensors, quant.Tensor{Name: name, DType: quant.F32, Shape: shape, Data: data})
+	}
+	add("cls_token", 1, 1, 1, dim)
+	add("pos_embed", 1, 1, 5, dim)
+	add("patch_embed.proj.weight", 0.1, dim, 3, patch, patch)
+	add("patch_embed.proj.bias", 0.1, dim)
+	for i := range blocks {
+		block := fmt.Sprintf("blocks.%d.", i)
+		for _, norm := range []string{"norm1", "norm2"} {
+			add(block+norm+".weight", 0, dim)
+			add(block+norm+".bias", 0.1, dim)
+		}
+		for _, l := range []struct {
+			name    string
+			out, in int
+		}{{"attn.qkv", 3 * dim, dim}, {"attn.proj", dim, dim}, {"mlp.fc1", mlp, dim}, {"mlp.fc2", dim, mlp}} {
+			add(block+l.name+".weight", 0.1, l.out, l.in)
+			add(block+l.name+".bias", 0.1, l.out)
+		}
+	}
+	add("norm.weight", 0, dim)
+	add("norm.bias", 0.1, dim)
+	add("head.weight", 0.3, classes, dim)
+	add("head.bias", 0.1, classes)
+
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"labels.txt": "ant\nbee\ncat\ndog\neel\n",
+		"config.json": `{"architecture": "vit_test", "num_classes": 5, "num_features": 64, "global_pool": "token",
+			"model_args": {"num_heads": 4},
+			"pretrained_cfg": {"input_size": [3, 16, 16], "interpolation": "bicubic", "crop_pct": 0.8,
+			"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return quant.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, nil)
+}
+
+// writePictures writes n random pictures, JPEG and PNG in turn.
+func writePictures(dir string, n int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	for i := range n {
+		img := image.NewRGBA(image.Rect(0, 0, 30+i, 24))
+		base := color.RGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255}
+		for p := 0; p < len(img.Pix); p += 4 {
+			noise := uint8(r.IntN(60))
+			img.Pix[p], img.Pix[p+1], img.Pix[p+2], img.Pix[p+3] = base.R+noise, base.G^noise, base.B-noise, 255
+		}
+		var b bytes.Buffer
+		var err error
+		name := strconv.Itoa(i)
+		if i%2 == 0 {
+			name += ".jpg"
+			err = jpeg.Encode(&b, img, nil)
+		} else {
+			name += ".PNG"
+			err = png.Encode(&b, img)
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// execute runs the command in this process.
+func execute(args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(context.Background(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestExitStatus(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeViT(filepath.Join(dir, "vit")))
+	for _, test := range []struct {
+		args string
+		want int
+	}{
+		{"--help", 0},
+		{"--version", 0},
+		{"verify --help", 0},
+		{"vit out", 0},
+		{"", 2},
+		{"vit", 2},
+		{"vit out more", 2},
+		{"--unknown vit out", 2},
+		{"--heads many vit out", 2},
+		{"--resize wide vit out", 2},
+		{"--resize 0 vit out", 2},
+		{"--resize tall:9 vit out", 2},
+		{"--resize 20 --crop 0.5 vit out", 2},
+		{"verify out", 2},
+		{"verify --float vit out", 2},
+		{"verify --float vit --images vit", 2},
+		{"absent out2", 1},
+		{"--heads 5 vit out2", 1},
+		{"verify --float vit --images absent out", 1},
+	} {
+		args := strings.Fields(test.args)
+		for i, arg := range args {
+			if arg == "vit" || strings.HasPrefix(arg, "out") {
+				args[i] = filepath.Join(dir, arg)
+			}
+		}
+		code, _, stderr := execute(args...)
+		require.Equal(t, test.want, code, "%s: %s", test.args, stderr)
+		require.Equal(t, code == 0, stderr == "", "%s: %s", test.args, stderr)
+	}
+	require.NoFileExists(t, filepath.Join(dir, "out2"))
+}
+
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeViT(dir))
+	require.NoError(t, writePictures(dir, 2))
+	out := filepath.Join(dir, "out")
+	code, _, stderr := execute(dir, out)
+	require.Zero(t, code, stderr)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, args := range [][]string{{dir, out + "2"}, {"verify", "--float", dir, "--images", dir, out}} {
+		var b bytes.Buffer
+		require.Equal(t, 1, run(ctx, args, &b, &b))
+		require.Contains(t, b.String(), "quantize: interrupted\n")
+	}
+	require.NoFileExists(t, out+"2")
+}
+
+func putFloat32(b []byte, v float32) { binary.LittleEndian.PutUint32(b, math.Float32bits(v)) }

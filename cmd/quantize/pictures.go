@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxPixels bounds what a picture may ask for when decoded.
+const maxPixels = 100_000_000
+
+// findPictures lists the JPEG and PNG files of a folder and those below it, in
+// the order of their paths relative to it.
+func findPictures(dir string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		switch strings.ToLower(filepath.Ext(path)) {
+		case ".jpg", ".jpeg", ".png":
+			if !d.IsDir() {
+				name, err := filepath.Rel(dir, path)
+				names = append(names, name)
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s: no .jpg, .jpeg or .png file in this folder", dir)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// decodePicture reads a JPEG or PNG file, as a model sees it: without regard
+// to orientation tags, as in training.
+func decodePicture(path string) (image.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	config, _, err := image.DecodeConfig(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
+		return nil, fmt.Errorf("%s: %d x %d pixels; at most %d are decoded", path, config.Width, config.Height, maxPixels)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	img, _, err := image.Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return img, nil
+}
+
+// readClasses reads a csv file with columns "file" and "class", the number of
+// the class from 0. Other columns are free.
+func readClasses(path string, classes int) (map[string]int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	header, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	file, class := slices.Index(header, "file"), slices.Index(header, "class")
+	if file < 0 || class < 0 {
+		return nil, fmt.Errorf("%s: columns are %q; want one %q and one %q", path, header, "file", "class")
+	}
+	known := map[string]int{}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return known, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		line, _ := r.FieldPos(class)
+		n, err := strconv.Atoi(row[class])
+		if err != nil || n < 0 || n >= classes {
+			return nil, fmt.Errorf("%s:%d: class is %q; the model's are 0 to %d", path, line, row[class], classes-1)
+		}
+		if _, ok := known[row[file]]; ok {
+			return nil, fmt.Errorf("%s:%d: file %q stands there twice", path, line, row[file])
+		}
+		known[row[file]] = n
+	}
+}
