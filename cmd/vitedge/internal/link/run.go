@@ -1,0 +1,231 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Run connects, serves, and connects again until ctx ends. Then it publishes
+// "offline", waits for the acknowledgment and disconnects. It returns nil.
+func (l *Link) Run(ctx context.Context) error {
+	b := backoff{low: l.o.ReconnectMin, high: l.o.ReconnectMax}
+	var kicks []time.Time // when the broker closed a connection that it had accepted
+	for ctx.Err() == nil {
+		began := time.Now()
+		c, err := l.connect(ctx)
+		lasted := time.Duration(0)
+		if err == nil {
+			began = time.Now()
+			err = l.serve(ctx, c)
+			if err == nil {
+				return nil // ended as ctx asked
+			}
+			lasted = time.Since(began)
+			if closedByBroker(err) {
+				kicks = append(kicks, time.Now())
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		text := explain(err)
+		if n := recent(&kicks); n >= 3 && closedByBroker(err) {
+			text = fmt.Sprintf("the broker keeps closing the connection; does another client use the client id %s?", l.o.ClientID)
+		}
+		l.complain(text, err, lasted > 0)
+
+		timer := time.NewTimer(b.pause(lasted))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+	return nil
+}
+
+// recent forgets the times that are more than 5 minutes old and counts the rest.
+func recent(times *[]time.Time) int {
+	for len(*times) > 0 && time.Since((*times)[0]) > 5*time.Minute {
+		*times = (*times)[1:]
+	}
+	return len(*times)
+}
+
+// complain records why there is no connection, and logs it when it is
+// something new.
+func (l *Link) complain(text string, err error, lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Connected = false
+	l.stats.LastError = text
+	l.stats.LiveLost += uint64(len(l.live))
+	l.live = nil
+	if lost {
+		l.stats.Lost++
+	}
+	if text == l.logged {
+		l.o.Log.Debug("no connection to the broker", "broker", l.o.URL, "reason", text, "err", err)
+		return
+	}
+	l.logged = text
+	l.o.Log.Warn("no connection to the broker", "broker", l.o.URL, "reason", text)
+}
+
+// deny records the subscriptions that the broker refused, and logs them when
+// they are others than before.
+func (l *Link) deny(filters []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	same := fmt.Sprint(filters) == fmt.Sprint(l.stats.Denied)
+	l.stats.Denied = filters
+	if len(filters) > 0 && !same {
+		l.o.Log.Warn("the broker does not authorize these subscriptions; commands and settings on them are not received", "filters", filters)
+	}
+}
+
+// up records a connection.
+func (l *Link) up() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Connected = true
+	l.stats.Connects++
+	l.stats.LastError = ""
+	l.logged = ""
+	l.refresh()
+	l.o.Log.Info("connected to the broker", "broker", l.o.URL, "client_id", l.o.ClientID)
+}
+
+// serve sends until the connection is lost, which is an error, or ctx ends.
+func (l *Link) serve(ctx context.Context, c *connection) error {
+	l.up()
+	defer l.o.Outbox.Release()
+
+	// hard outlives ctx, so that what is on the wire may be acknowledged.
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(hardLimit, cancel) })
+	defer stop()
+
+	var deadline time.Time // of what still waits when ctx has ended
+	for {
+		if ctx.Err() != nil {
+			if deadline.IsZero() {
+				deadline = time.Now().Add(linger)
+			}
+			if time.Now().After(deadline) {
+				break
+			}
+		}
+		sent, err := l.sendOne(hard, c)
+		if err != nil {
+			// Without a DISCONNECT: the broker is to publish the will.
+			c.guard.abort()
+			if hard.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if sent {
+			continue
+		}
+		l.signalIdle()
+		if ctx.Err() != nil {
+			break
+		}
+		select {
+		case <-l.wake:
+		case <-l.o.Outbox.Ready():
+		case <-ctx.Done():
+		case <-c.lost:
+			return c.err
+		}
+	}
+	return l.farewell(hard, c)
+}
+
+// sendOne sends the most urgent message and reports whether there was one.
+func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
+	if m, ok := l.takeLive(); ok {
+		return true, c.publish(ctx, m.topic, 0, m.retain, m.payload)
+	}
+	if topic, payload, ok := l.takeStale(); ok {
+		// After an error the next connection publishes it again.
+		return true, c.publish(ctx, topic, 1, true, payload)
+	}
+	m, ok := l.o.Outbox.Front()
+	if !ok {
+		return false, nil
+	}
+	if err := c.publish(ctx, m.Topic, 1, m.Retain, m.Payload); err != nil {
+		return true, err
+	}
+	l.o.Outbox.Ack(m)
+	if m.Retain {
+		l.delivered(m.Topic)
+	}
+	return true, nil
+}
+
+func (l *Link) takeLive() (live, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.live) == 0 {
+		return live{}, false
+	}
+	m := l.live[0]
+	l.live = append(l.live[:0], l.live[1:]...)
+	l.stats.LiveSent++
+	return m, true
+}
+
+func (l *Link) takeStale() (topic string, payload []byte, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.stale()
+	if r == nil {
+		return "", nil, false
+	}
+	r.fresh = true
+	return r.topic, r.payload, true
+}
+
+// delivered notes that the outbox has brought a retained topic up to date.
+func (l *Link) delivered(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.o.Outbox.Has(topic) {
+		return
+	}
+	for _, r := range l.retained {
+		if r.topic == topic {
+			r.fresh = true
+		}
+	}
+}
+
+// signalIdle wakes Flush.
+func (l *Link) signalIdle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.idle)
+	l.idle = make(chan struct{})
+}
+
+// farewell says "offline" and leaves. A DISCONNECT makes the broker forget the
+// will, so the message must have been acknowledged before.
+func (l *Link) farewell(ctx context.Context, c *connection) error {
+	err := c.publish(ctx, l.o.Availability, 1, true, []byte(Offline))
+	l.mu.Lock()
+	l.stats.Connected = false
+	l.mu.Unlock()
+	if err != nil {
+		c.guard.abort()
+		l.o.Log.Warn("left without a word, the broker will publish the will", "reason", explain(err))
+		return nil
+	}
+	c.client.Disconnect(250)
+	l.o.Log.Info("disconnected from the broker")
+	return nil
+}
