@@ -86,12 +86,13 @@ func dropPrivileges(t *testing.T) {
 	})
 }
 
+// A rename would put a file in the place of a device such as /dev/null.
 func TestReplaceFileRefusesDevices(t *testing.T) {
-	err := WriteFile("/dev/null", nil, nil)
-	require.ErrorContains(t, err, "not a regular file")
-	st, err := os.Stat("/dev/null")
-	require.NoError(t, err)
-	require.False(t, st.Mode().IsRegular())
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	require.ErrorContains(t, WriteFile(fifo, nil, nil), fifo+": not a regular file")
+	_, err := OpenFile(fifo)
+	require.ErrorContains(t, err, fifo+": not a regular file")
 
 	dir := t.TempDir()
 	require.ErrorContains(t, WriteFile(dir, nil, nil), "not a regular file")

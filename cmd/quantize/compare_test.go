@@ -22,7 +22,7 @@ func TestCompare(t *testing.T) {
 	require.False(t, r.agree)
 	require.True(t, r.labelled)
 	require.Equal(t, 0, r.rankFloat)
-	require.Equal(t, 1, r.rankInt8, "equal logits come in the order of classes")
+	require.Equal(t, 1, r.rankInt8)
 	require.InDelta(t, 0.5*math.Log(2)-0.25*math.Log(2), r.kl, 1e-6)
 	require.InDelta(t, -0.25, r.deltaP, 1e-6)
 	require.InDelta(t, 0.25, r.margin, 1e-6)
@@ -42,6 +42,12 @@ func TestCompare(t *testing.T) {
 
 	r = compare([]float32{1}, []float32{2}, 0)
 	require.Equal(t, pictureFigures{agree: true, labelled: true, noise: 1, margin: 1}, r)
+}
+
+func TestRank(t *testing.T) {
+	for class, want := range []int{3, 1, 0, 2, 4} {
+		require.Equal(t, want, rank([]float32{1, 2, 3, 2, 1}, class))
+	}
 }
 
 func TestSumUp(t *testing.T) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"hash/crc32"
 	"image"
 	"os"
 	"path/filepath"
@@ -114,10 +116,12 @@ func TestVerifyOtherWeights(t *testing.T) {
 // A picture may claim any size in its header.
 func TestDecodePictureBounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bomb.png")
-	header := "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xff\x00\x00\xff\xff\x08\x02\x00\x00\x00\xd1\xaa\xf1\x0d"
-	require.NoError(t, os.WriteFile(path, []byte(header), 0o644))
+	chunk := "IHDR\x00\x00\xff\xff\x00\x00\xff\xff\x08\x02\x00\x00\x00" // 65535 x 65535, 8-bit RGB
+	header := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"+chunk), crc32.ChecksumIEEE([]byte(chunk)))
+	header = append(header, "\x00\x00\x00\x00IDAT"...)
+	require.NoError(t, os.WriteFile(path, header, 0o644))
 	_, err := decodePicture(path)
-	require.ErrorContains(t, err, path)
+	require.ErrorContains(t, err, path+": 65535 x 65535 pixels; at most 100000000 are decoded")
 	_, err = decodePicture(filepath.Join(t.TempDir(), "absent.png"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
