@@ -157,7 +157,7 @@ func (fam *family) depth(f *File) int {
 		if rest, ok := strings.CutPrefix(t.Name, fam.blocks); ok {
 			number, _, _ := strings.Cut(rest, ".")
 			if i, err := strconv.ParseUint(number, 10, 31); err == nil {
-				depth = max(depth, int(i)+1)
+				depth = max(depth, int(min(i, 1<<16))+1) // more than Validate takes is enough
 			}
 		}
 	}

@@ -237,7 +237,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"missing bias of one layer", tm(), remove("blocks.1.attn.qkv.bias"), `"blocks.1.attn.qkv.bias" is missing`},
 		{"bias in one layer", tm(), remove("blocks.0.attn.qkv.bias"), `"blocks.1.attn.qkv.bias" [192] is no part`},
 		{"missing block", tm(), add("blocks.7.norm1.weight", 64), `"blocks.2.norm1.weight" is missing`},
-		{"depth of 2^31", tm(), add("blocks.2147483647.norm1.weight", 64), `num_hidden_layers is 2147483648`},
+		{"depth of 2^31", tm(), add("blocks.2147483647.norm1.weight", 64), `num_hidden_layers is 65537`},
 		{"wrong shape", tm(), reshape("blocks.1.mlp.fc1.weight", 128, 32), `"blocks.1.mlp.fc1.weight": shape is [128 32]; want [128 64]`},
 		{"wrong fused shape", tm(), reshape("blocks.1.attn.qkv.weight", 191, 64), `shape is [191 64]; want [192 64]`},
 		{"wrong fused shape in front", tm(), reshape("blocks.0.attn.qkv.weight", 64, 64), `"blocks.0.attn.qkv.weight": shape is [64 64]; want [192 64]`},

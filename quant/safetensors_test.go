@@ -98,7 +98,7 @@ func TestOpenFileRefuses(t *testing.T) {
 		{"dimension of 2^63", one(`{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,1]}`, 1), `dimension 9223372036854775808 of the shape is too large`},
 		{"shape that overflows to 0", one(`{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}`, 0), `tensor "x"`},
 		{"bytes that overflow to 0", one(`{"dtype":"F32","shape":[2305843009213693952,2],"data_offsets":[0,0]}`, 0), `tensor "x"`},
-		{"tensor of 2^60 bytes", one(`{"dtype":"U8","shape":[1152921504606846976],"data_offsets":[0,1152921504606846976]}`, 1), `tensor "x"…1152921504606846976…1 data bytes`},
+		{"tensor of 2^60 bytes", one(`{"dtype":"U8","shape":[1152921504606846976],"data_offsets":[0,1152921504606846976]}`, 1), `tensor "x"…1152921504606846976`},
 		{"shape too small", one(`{"dtype":"F32","shape":[1],"data_offsets":[0,8]}`, 8), `tensor "x"…F32 [1] does not fill 8 bytes`},
 		{"shape too large", one(`{"dtype":"F32","shape":[2,2],"data_offsets":[0,8]}`, 8), `F32 [2 2] does not fill 8 bytes`},
 		{"one offset", one(`{"dtype":"U8","shape":[1],"data_offsets":[0]}`, 1), `1 numbers; want 2`},
@@ -139,7 +139,7 @@ func TestHeaderMemory(t *testing.T) {
 	var header strings.Builder
 	header.WriteString("{")
 	for i := range 2000 {
-		fmt.Fprintf(&header, `"%d":{"dtype":"U8","shape":[0,1152921504606846976],"data_offsets":[0,0]},`, i)
+		fmt.Fprintf(&header, `"%d":{"dtype":"U8","shape":[0,1073741824],"data_offsets":[0,0]},`, i)
 	}
 	text := strings.TrimSuffix(header.String(), ",") + "}"
 	file := container(text, 0)
