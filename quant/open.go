@@ -28,7 +28,7 @@ type Options struct {
 // The path names the weights, or their folder. config.json,
 // preprocessor_config.json and labels.txt are looked for in the same folder,
 // or the first two in the file's own metadata. What neither they nor o say is
-// an error that asks for it: a wrong guess costs more accuracy than int8 does.
+// an [IncompleteError]: a wrong guess costs more accuracy than int8 does.
 func Open(path string, o Options) (*Checkpoint, error) {
 	weights, err := findWeights(path)
 	if err != nil {
@@ -91,39 +91,42 @@ func open(f *File, path string, o Options) (*Checkpoint, error) {
 	return c, nil
 }
 
+// option is where the notes on Options come from.
+const option = "option"
+
 // apply lets the options override what the files say.
 func (o Options) apply(c *Checkpoint) error {
 	p := &c.Preprocess
 	if o.Heads != 0 {
 		c.Config.Heads = o.Heads
-		c.note("heads", o.Heads, "--heads")
+		c.note("heads", o.Heads, option)
 	}
 	if o.CropFraction != 0 {
 		if !(o.CropFraction > 0 && o.CropFraction <= 1) {
-			return fmt.Errorf("--crop %g: want a fraction of more than 0 and at most 1", o.CropFraction)
+			return fmt.Errorf("crop fraction is %g; want more than 0 and at most 1", o.CropFraction)
 		}
 		p.Resize = Resize{ShortestEdge, cropResize(c.Config.ImageSize, o.CropFraction)}
-		c.note("resize", p.Resize, "--crop")
+		c.note("resize", p.Resize, option)
 	}
 	if o.Resize != (Resize{}) {
 		p.Resize = o.Resize
-		c.note("resize", p.Resize, "--resize")
+		c.note("resize", p.Resize, option)
 	}
 	if o.Interpolation != "" {
 		p.Interpolation = o.Interpolation
-		c.note("interpolation", p.Interpolation, "--interp")
+		c.note("interpolation", p.Interpolation, option)
 	}
 	if o.Mean != nil {
-		if err := channels(&p.Mean, o.Mean, "--mean"); err != nil {
+		if err := channels(&p.Mean, o.Mean, "mean"); err != nil {
 			return err
 		}
-		c.note("mean", p.Mean, "--mean")
+		c.note("mean", p.Mean, option)
 	}
 	if o.Std != nil {
-		if err := channels(&p.Std, o.Std, "--std"); err != nil {
+		if err := channels(&p.Std, o.Std, "std"); err != nil {
 			return err
 		}
-		c.note("std", p.Std, "--std")
+		c.note("std", p.Std, option)
 	}
 	if o.Labels != "" {
 		labels, err := ReadLabels(o.Labels)
@@ -135,23 +138,26 @@ func (o Options) apply(c *Checkpoint) error {
 	return nil
 }
 
+// IncompleteError lists what neither the weights nor the files beside them
+// say: "heads", "resize", "interpolation", "mean" or "std". Options can.
+type IncompleteError struct{ Missing []string }
+
+func (e *IncompleteError) Error() string {
+	return "neither the weights nor the files beside them say: " + strings.Join(e.Missing, ", ")
+}
+
 // complete asks for everything that is still unknown.
 func (c *Checkpoint) complete() error {
-	known := func(what string) bool {
-		return slices.ContainsFunc(c.Notes, func(n Note) bool { return n.What == what })
-	}
 	var missing []string
-	for _, m := range []struct{ what, flag string }{
-		{"heads", "--heads"}, {"resize", "--resize or --crop"}, {"interpolation", "--interp"}, {"mean", "--mean"}, {"std", "--std"},
-	} {
-		if !known(m.what) {
-			missing = append(missing, m.flag)
+	for _, what := range []string{"heads", "resize", "interpolation", "mean", "std"} {
+		if !slices.ContainsFunc(c.Notes, func(n Note) bool { return n.What == what }) {
+			missing = append(missing, what)
 		}
 	}
-	if missing == nil {
-		return nil
+	if missing != nil {
+		return &IncompleteError{missing}
 	}
-	return fmt.Errorf("neither the weights nor the files beside them say everything; give %s", strings.Join(missing, ", "))
+	return nil
 }
 
 // sidecars are the texts that come with weights, nil where absent, and where

@@ -66,9 +66,11 @@ func TestOpenLoneFile(t *testing.T) {
 		path := filepath.Join(m.write(t), "model.safetensors")
 		_, err := Open(path, Options{})
 		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, "--heads, --resize or --crop, --interp, --mean, --std")
+		require.ErrorContains(t, err, "neither the weights nor the files beside them say: heads, resize, interpolation, mean, std")
+		var incomplete *IncompleteError
+		require.ErrorAs(t, err, &incomplete)
 		_, err = Open(path, Options{Heads: 4, Resize: Resize{Squash, 8}, Mean: o.Mean, Std: o.Std})
-		require.ErrorContains(t, err, "give --interp")
+		require.ErrorContains(t, err, "say: interpolation")
 
 		c, err := Open(path, o)
 		require.NoError(t, err)
@@ -81,7 +83,7 @@ func TestOpenLoneFile(t *testing.T) {
 		require.Equal(t, want, c.Config)
 		require.Equal(t, tinyPreprocess, c.Preprocess)
 		require.Nil(t, c.Labels)
-		require.Contains(t, c.Notes, Note{"heads", "4", "--heads"})
+		require.Contains(t, c.Notes, Note{"heads", "4", "option"})
 	}
 }
 
@@ -95,7 +97,7 @@ func TestOpenOptionsOverride(t *testing.T) {
 	require.Equal(t, 8, c.Config.Heads)
 	require.Equal(t, Preprocess{Resize: Resize{Squash, 9}, Crop: 8, Interpolation: Lanczos, Std: [3]float32{1, 1, 1}}, c.Preprocess)
 	require.Equal(t, []string{"v", "w", "x", "y", "z"}, c.Labels)
-	require.Contains(t, c.Notes, Note{"heads", "8", "--heads"})
+	require.Contains(t, c.Notes, Note{"heads", "8", "option"})
 	require.Contains(t, c.Notes, Note{"labels", "5", labels})
 }
 
@@ -160,7 +162,7 @@ func TestOpenTimmHeads(t *testing.T) {
 
 	m.set(t, "config.json", "architecture", "vit_wee_patch4_8")
 	_, err = m.open(t, Options{})
-	require.ErrorContains(t, err, "give --heads")
+	require.ErrorContains(t, err, "say: heads")
 
 	m.set(t, "config.json", "architecture", "vit_tiny_patch4_quickgelu_8")
 	c, err = m.open(t, Options{})
@@ -276,7 +278,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"patch size", hf(), set("config.json", "patch_size", 16), `patch_size is 16`},
 		{"channels", hf(), set("config.json", "num_channels", 1), `num_channels is 1`},
 		{"biases", hf(), set("config.json", "qkv_bias", false), `qkv_bias is false, but the tensors say true`},
-		{"no heads", hf(), set("config.json", "num_attention_heads", nil), `give --heads`},
+		{"no heads", hf(), set("config.json", "num_attention_heads", nil), `say: heads`},
 		{"heads", hf(), set("config.json", "num_attention_heads", 5), `not a multiple of num_attention_heads 5`},
 		{"activation", hf(), set("config.json", "hidden_act", "relu"), `hidden_act "relu"`},
 		{"epsilon", hf(), set("config.json", "layer_norm_eps", 0), `layer_norm_eps is 0`},
@@ -298,9 +300,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"timm crop mode", tm(), set("config.json", "pretrained_cfg", map[string]any{"crop_pct": 0.9, "crop_mode": "five"}), `crop_mode is "five"`},
 		{"timm crop", tm(), pretrained("crop_pct", 1.5), `crop_pct is 1.5`},
 		{"timm mean", tm(), pretrained("mean", []int{1}), `pretrained_cfg.mean has 1 numbers; want 3`},
-		{"timm says too little", tm(), pretrained("crop_pct", 1), `give --interp, --mean, --std`},
+		{"timm says too little", tm(), pretrained("crop_pct", 1), `say: interpolation, mean, std`},
 
-		{"no preprocessing", hf(), func(_ *testing.T, m *model) { delete(m.files, "preprocessor_config.json") }, `give --resize or --crop, --interp, --mean, --std`},
+		{"no preprocessing", hf(), func(_ *testing.T, m *model) { delete(m.files, "preprocessor_config.json") }, `say: resize, interpolation, mean, std`},
 		{"preprocessing is no JSON", hf(), file("preprocessor_config.json", "[]"), "preprocessor_config.json: "},
 		{"no resize", hf(), set("preprocessor_config.json", "do_resize", false), "preprocessor_config.json: do_resize is false"},
 		{"oblong size", hf(), set("preprocessor_config.json", "size", map[string]int{"height": 8, "width": 9}), "size is {Height:8 Width:9"},
@@ -334,13 +336,13 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenRefusesOptions(t *testing.T) {
 	for want, o := range map[string]Options{
 		"num_attention_heads is -1": {Heads: -1},
-		"--crop 1.5":                {CropFraction: 1.5},
-		"--crop NaN":                {CropFraction: math.NaN()},
+		"crop fraction is 1.5":      {CropFraction: 1.5},
+		"crop fraction is NaN":      {CropFraction: math.NaN()},
 		"resize to -4 pixels":       {Resize: Resize{Squash, -4}},
 		`resize mode "fit"`:         {Resize: Resize{"fit", 8}},
 		`interpolation "cubic"`:     {Interpolation: "cubic"},
-		"--mean has 2 numbers":      {Mean: []float32{1, 2}},
-		"--std has 1 numbers":       {Std: []float32{1}},
+		"mean has 2 numbers":        {Mean: []float32{1, 2}},
+		"std has 1 numbers":         {Std: []float32{1}},
 		"std of channel 2 is NaN":   {Std: []float32{1, 1, float32(math.NaN())}},
 		"mean of channel 0 is +Inf": {Mean: []float32{float32(math.Inf(1)), 0, 0}},
 		"no such file or directory": {Labels: "absent.txt"},

@@ -244,10 +244,10 @@ func TestOpenRefusesSpoiledModelFile(t *testing.T) {
 		}, `tensor "classifier.weight": dtype is I8; want F32`},
 		{"no config", func(t *testing.T, _ map[string]Tensor, metadata map[string]string) {
 			delete(metadata, "config")
-		}, `give --heads`},
+		}, `say: heads`},
 		{"no preprocessing", func(t *testing.T, _ map[string]Tensor, metadata map[string]string) {
 			delete(metadata, "preprocessor_config")
-		}, `give --resize`},
+		}, `say: resize`},
 		{"config is no JSON", func(t *testing.T, _ map[string]Tensor, metadata map[string]string) {
 			metadata["config"] = "{"
 		}, `metadata config: `},

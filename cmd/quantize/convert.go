@@ -93,12 +93,26 @@ func (s *sourceFlags) options() (quant.Options, error) {
 	return o, nil
 }
 
+// askForFlags adds the flags that say what is missing.
+func askForFlags(err error) error {
+	var incomplete *quant.IncompleteError
+	if !errors.As(err, &incomplete) {
+		return err
+	}
+	flags := map[string]string{"heads": "--heads", "resize": "--resize or --crop", "interpolation": "--interp", "mean": "--mean", "std": "--std"}
+	var give []string
+	for _, what := range incomplete.Missing {
+		give = append(give, flags[what])
+	}
+	return fmt.Errorf("%w; give %s", err, strings.Join(give, ", "))
+}
+
 // convert quantizes src and reports each tensor while it works.
 func convert(ctx context.Context, stdout io.Writer, src, dst string, options quant.Options) error {
 	start := time.Now()
 	c, err := quant.Open(src, options)
 	if err != nil {
-		return err
+		return askForFlags(err)
 	}
 	defer c.Close()
 	if c.Quantized() {
