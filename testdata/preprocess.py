@@ -1,7 +1,12 @@
-"""Writes preprocess.json: what Pillow, torchvision and timm make of synthetic pictures.
+"""Writes what Pillow, torchvision and timm make of synthetic pictures.
 
-Each case is a picture size, a quant.Preprocess and the SHA-256 of the Crop*Crop*3
-pixels. The pictures are made by the same formula in vitlite/preprocess_test.go.
+preprocess.json: each case is a picture size, a quant.Preprocess and the SHA-256 of
+the Crop*Crop*3 pixels. The pictures are made by the same formula in
+vitlite/preprocess_test.go.
+
+jpeg/*.jpg and the same as PNG, decoded by Pillow: blocks of one color, of which a
+JPEG has nothing but the mean, so that every decoder's inverse DCT gives the same and
+what differs is the upsampling and conversion of chroma.
 """
 
 import hashlib
@@ -65,7 +70,34 @@ def transform(mode, size, crop, interpolation):
     return Compose([ResizeKeepRatio(size, interpolation=interpolation, longest=1.0), CenterCropOrPad(crop, fill=fill)])
 
 
+def write_jpegs():
+    folder = HERE / "jpeg"
+    folder.mkdir(exist_ok=True)
+    for name, subsampling in ("444", 0), ("422", 1), ("420", 2):
+        for width, height in (75, 53), (48, 32), (4, 20), (1, 1):
+            rng = np.random.default_rng(width)
+            blocks = rng.integers(0, 256, (-(-height // 16), -(-width // 16), 3), np.uint8)
+            picture = Image.fromarray(blocks.repeat(16, 0).repeat(16, 1)[:height, :width])
+            path = folder / f"{name}-{width}x{height}.jpg"
+            picture.save(path, quality=95, subsampling=subsampling, optimize=True)
+            Image.open(path).save(path.with_suffix(".png"), optimize=True)
+
+    # Pillow writes no 4:4:0. One column of 4:2:2 units, 16 by 8 pixels, is one
+    # of 4:4:0 units, 8 by 16, once the header says so.
+    blocks = np.random.default_rng(440).integers(0, 256, (9, 1, 3), np.uint8)
+    path = folder / "440-8x144.jpg"
+    Image.fromarray(blocks.repeat(8, 0).repeat(16, 1)).save(path, quality=95, subsampling=1)
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc0")
+    assert data[frame + 5 : frame + 9] == bytes([0, 72, 0, 16]) and data[frame + 11] == 0x21
+    data[frame + 5 : frame + 9] = bytes([0, 144, 0, 8])
+    data[frame + 11] = 0x12
+    path.write_bytes(data)
+    Image.open(path).save(path.with_suffix(".png"), optimize=True)
+
+
 def main():
+    write_jpegs()
     cases = [(w, h, *shape, f) for w, h in SIZES for shape in SHAPES for f in FILTERS]
     cases += [(*extreme, f) for extreme in EXTREMES for f in FILTERS]
     rows = []

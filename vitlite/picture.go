@@ -20,7 +20,7 @@ type Picture interface {
 func PictureOf(img image.Image) Picture {
 	switch m := img.(type) {
 	case *image.YCbCr:
-		return ycbcr{m}
+		return newYCbCr(m)
 	case *image.RGBA:
 		return rgba{m}
 	case *image.NRGBA:
@@ -43,70 +43,6 @@ func PictureOf(img image.Image) Picture {
 func sizeOf(img image.Image) (width, height int) {
 	s := img.Bounds().Size()
 	return s.X, s.Y
-}
-
-// ycbcr is what JPEG decodes to. The conversion is color.YCbCrToRGB's, JFIF's
-// full-range BT.601 in 16.16 fixed point.
-type ycbcr struct{ m *image.YCbCr }
-
-func (p ycbcr) Size() (int, int) { return sizeOf(p.m) }
-
-func (p ycbcr) RowRGB(dst []byte, y int) {
-	r := p.m.Rect
-	y += r.Min.Y
-	luma := p.m.Y[p.m.YOffset(r.Min.X, y):][:r.Dx()]
-	cb, cr := p.m.Cb[p.m.COffset(r.Min.X, y):], p.m.Cr[p.m.COffset(r.Min.X, y):]
-	dst = dst[:3*len(luma)]
-	ratio := p.m.SubsampleRatio
-	switch {
-	case ratio == image.YCbCrSubsampleRatio444 || ratio == image.YCbCrSubsampleRatio440:
-		rowYCbCr(dst, luma, cb, cr)
-	case (ratio == image.YCbCrSubsampleRatio422 || ratio == image.YCbCrSubsampleRatio420) && r.Min.X >= 0 && r.Min.X&1 == 0:
-		rowYCbCrHalf(dst, luma, cb, cr)
-	default: // 4:1:1, 4:1:0 and subimages that start inside a pair
-		for x := range luma {
-			c := p.m.YCbCrAt(r.Min.X+x, y)
-			dst[3*x], dst[3*x+1], dst[3*x+2] = color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
-		}
-	}
-}
-
-// rowYCbCr converts a row with one chroma sample a pixel.
-func rowYCbCr(dst, luma, cb, cr []byte) {
-	cb, cr = cb[:len(luma)], cr[:len(luma)]
-	for x, l := range luma {
-		r, g, b := chroma(cb[x], cr[x])
-		d := (*[3]byte)(dst[3*x:])
-		d[0], d[1], d[2] = shade(l, r), shade(l, g), shade(l, b)
-	}
-}
-
-// rowYCbCrHalf converts a row with one chroma sample for two pixels.
-func rowYCbCrHalf(dst, luma, cb, cr []byte) {
-	pairs := len(luma) / 2
-	us, vs := cb[:pairs], cr[:pairs]
-	for x, u := range us {
-		r, g, b := chroma(u, vs[x])
-		l := (*[2]byte)(luma[2*x:])
-		d := (*[6]byte)(dst[6*x:])
-		d[0], d[1], d[2] = shade(l[0], r), shade(l[0], g), shade(l[0], b)
-		d[3], d[4], d[5] = shade(l[1], r), shade(l[1], g), shade(l[1], b)
-	}
-	if len(luma)&1 != 0 {
-		rowYCbCr(dst[6*pairs:], luma[2*pairs:], cb[pairs:], cr[pairs:])
-	}
-}
-
-// chroma is what a chroma sample adds to R, G and B, times 65536.
-func chroma(cb, cr byte) (r, g, b int32) {
-	u, v := int32(cb)-128, int32(cr)-128
-	return 91881 * v, -22554*u - 46802*v, 116130 * u
-}
-
-// shade adds luma to a chroma contribution. image/color rounds by 0x10101 in
-// place of 0x10000.
-func shade(luma byte, chroma int32) byte {
-	return byte(min(max((int32(luma)*0x10101+chroma)>>16, 0), 255))
 }
 
 type rgba struct{ m *image.RGBA }

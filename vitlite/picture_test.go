@@ -10,31 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestYCbCrToRGB compares with image/color for every luma and a lattice of
-// chroma that includes the extremes.
-func TestYCbCrToRGB(t *testing.T) {
-	m := image.NewYCbCr(image.Rect(0, 0, 256, 1), image.YCbCrSubsampleRatio444)
-	for x := range m.Y {
-		m.Y[x] = byte(x)
-	}
-	got, want := make([]byte, 3*256), make([]byte, 3*256)
-	for cb := 0; cb < 256; cb += 5 {
-		for cr := 0; cr < 256; cr += 5 {
-			for x := range m.Y {
-				m.Cb[x], m.Cr[x] = byte(cb), byte(cr)
-				want[3*x], want[3*x+1], want[3*x+2] = color.YCbCrToRGB(byte(x), byte(cb), byte(cr))
-			}
-			PictureOf(m).RowRGB(got, 0)
-			require.Equal(t, want, got, "cb %d cr %d", cb, cr)
-		}
-	}
-}
-
 // opaque hides the type of an image, and its RGBA64At.
 type opaque struct{ image.Image }
 
-// TestPictureOf compares every type of image with color.NRGBAModel, whole and
-// cut out at odd and even corners.
+// TestPictureOf compares every type of image but YCbCr with color.NRGBAModel,
+// whole and cut out.
 func TestPictureOf(t *testing.T) {
 	const width, height = 23, 11
 	r := image.Rect(0, 0, width, height)
@@ -51,14 +31,6 @@ func TestPictureOf(t *testing.T) {
 		SubImage(image.Rectangle) image.Image
 	}
 	images := map[string]subImager{}
-	for _, ratio := range []image.YCbCrSubsampleRatio{
-		image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420,
-		image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410,
-	} {
-		m := image.NewYCbCr(r, ratio)
-		fill(m.Y, m.Cb, m.Cr)
-		images[ratio.String()] = m
-	}
 	rgba := image.NewRGBA(r)
 	for y := range height {
 		for x := range width { // valid premultiplied colors, a third opaque, a third transparent
@@ -133,18 +105,5 @@ func TestPictureAllocs(t *testing.T) {
 	} {
 		pic := PictureOf(m)
 		require.Zero(t, testing.AllocsPerRun(10, func() { pic.RowRGB(row, 7) }), "%T", m)
-	}
-}
-
-func BenchmarkRowRGB(b *testing.B) {
-	for _, ratio := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio420} {
-		b.Run("ratio="+ratio.String(), func(b *testing.B) {
-			pic := PictureOf(image.NewYCbCr(image.Rect(0, 0, 640, 480), ratio))
-			row := make([]byte, 3*640)
-			b.SetBytes(640)
-			for b.Loop() {
-				pic.RowRGB(row, 100)
-			}
-		})
 	}
 }

@@ -10,7 +10,7 @@ import (
 // (src/libImaging/Resample.c), to the bit. Models are trained on pictures that
 // Pillow resized, and a different antialiasing costs more accuracy than int8.
 // The reference is Pillow up to 12.1: later versions run the vertical pass
-// first where a picture shrinks much more in height than in width.
+// first on some tall pictures.
 //
 // Output position i of an axis that goes from in to out pixels has its center
 // at c = (i + 0.5) * s in the source, s = in/out. The filter is stretched by
