@@ -16,17 +16,18 @@ import (
 // header from taking the machine's memory.
 const maxPixels = 64 << 20
 
-// jpegDecoder keeps the buffers of JPEG decoding between frames.
-type jpegDecoder struct{}
-
-// decodeJPEG decodes f.Data into the picture's planes.
+// decodeJPEG decodes f.Data into the picture's planes, at 1/(1<<shift) of the
+// size.
 func (p *Picture) decodeJPEG(f *Frame) (shift uint, err error) {
-	c, err := jpeg.DecodeConfig(bytes.NewReader(f.Data))
-	if err != nil {
-		return 0, corrupt(err)
+	shift = p.reduction(f)
+	err = p.jpeg.decode(f.Data, f.Width, f.Height, shift, &p.planes)
+	if err != errNotBaseline {
+		return shift, err
 	}
-	if c.Width != f.Width || c.Height != f.Height {
-		return 0, fmt.Errorf("%w: JPEG of %dx%d pixels in a frame of %dx%d", ErrCorrupt, c.Width, c.Height, f.Width, f.Height)
+	// Progressive and other kinds come from files alone, where time and
+	// garbage matter little.
+	if width, height, err := jpegSize(f.Data); err != nil || width != f.Width || height != f.Height {
+		return 0, fmt.Errorf("%w: JPEG of %dx%d pixels in a frame of %dx%d", ErrCorrupt, width, height, f.Width, f.Height)
 	}
 	m, err := jpeg.Decode(bytes.NewReader(f.Data))
 	if err != nil {
@@ -34,6 +35,20 @@ func (p *Picture) decodeJPEG(f *Frame) (shift uint, err error) {
 	}
 	p.setImage(m)
 	return 0, nil
+}
+
+// reduction is the largest shift that leaves p.Target pixels on both sides of
+// the view.
+func (p *Picture) reduction(f *Frame) uint {
+	if p.Target <= 0 {
+		return 0
+	}
+	_, _, w, h := f.View.Crop.pixels(f.Width, f.Height)
+	shift := uint(0)
+	for shift < 3 && min(w, h)>>(shift+1) >= p.Target {
+		shift++
+	}
+	return shift
 }
 
 // decodePNG decodes f.Data into RGB. Transparency is dropped, as Pillow's
@@ -112,7 +127,7 @@ func still(data []byte) (*Frame, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xd8}):
 		f.Format = JPEG
-		c, err = jpeg.DecodeConfig(bytes.NewReader(data))
+		c.Width, c.Height, err = jpegSize(data)
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
 		f.Format = PNG
 		c, err = png.DecodeConfig(bytes.NewReader(data))
@@ -121,8 +136,11 @@ func still(data []byte) (*Frame, error) {
 	default:
 		return nil, fmt.Errorf("%w: neither JPEG nor PNG; it starts with % x", ErrCorrupt, data[:min(len(data), 8)])
 	}
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		err = corrupt(err)
+	}
 	if err != nil {
-		return nil, corrupt(err)
+		return nil, err
 	}
 	f.Width, f.Height = c.Width, c.Height
 	if c.Width <= 0 || c.Height <= 0 || c.Width > maxPixels/c.Height {

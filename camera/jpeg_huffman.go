@@ -1,0 +1,167 @@
+package camera
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// lookBits is how many bits of the stream are looked up at once. At ordinary
+// qualities nearly all codes are shorter, and most have their extra bits
+// inside too; the four tables of a picture take 16 KB.
+const lookBits = 10
+
+// huffmanTable decodes one table of T.81 annex C.
+//
+// look gives, for the next lookBits bits of the stream,
+//
+//	bits 0 to 7    number of bits to drop
+//	bits 8 to 15   the symbol: a run of zeros and the size of a coefficient
+//	bits 16 to 31  the coefficient, if its extra bits are inside too; those
+//	               are then part of the bits to drop
+//
+// and 0 if the code is longer.
+type huffmanTable struct {
+	look   [1 << lookBits]int32
+	last   [17]int32 // largest code of a length, -1 if there is none
+	offset [17]int32 // of a length: index in values = code + offset
+	values [256]byte
+
+	definition []byte // what it was made from
+}
+
+// define makes the table from its counts of codes by length and its values, as
+// they stand in a DHT segment. A camera sends the same tables with every
+// frame, so a definition that is known already costs a comparison.
+func (t *huffmanTable) define(definition []byte) error {
+	if bytes.Equal(t.definition, definition) {
+		return nil
+	}
+	t.definition = t.definition[:0]
+	counts, values := definition[:16], definition[16:]
+	clear(t.look[:])
+	copy(t.values[:], values)
+	code, index := int32(0), int32(0)
+	for length := int32(1); length <= 16; length++ {
+		n := int32(counts[length-1])
+		if code+n > 1<<length {
+			return fmt.Errorf("%w: JPEG Huffman table has too many codes of %d bits", ErrCorrupt, length)
+		}
+		t.offset[length] = index - code
+		t.last[length] = -1
+		if n > 0 {
+			t.last[length] = code + n - 1
+		}
+		if length <= lookBits {
+			for i := range n {
+				t.fill(code+i, length, values[index+i])
+			}
+		}
+		code = (code + n) << 1
+		index += n
+	}
+	t.definition = append(t.definition, definition...)
+	return nil
+}
+
+// fill enters a code at every place of look that starts with it.
+func (t *huffmanTable) fill(code, length int32, symbol byte) {
+	rest := lookBits - length // bits behind the code
+	size := int32(symbol & 15)
+	for tail := range int32(1) << rest {
+		entry := length | int32(symbol)<<8
+		if size > 0 && size <= rest {
+			extra := tail >> (rest - size)
+			entry = length + size | int32(symbol)<<8 | extend(extra, size)<<16
+		}
+		t.look[code<<rest|tail] = entry
+	}
+}
+
+// extend makes the signed value of size extra bits (T.81 F.2.2.1). Values
+// whose first bit is 0 are negative.
+func extend(v, size int32) int32 {
+	if v < 1<<(size-1) {
+		v += -1<<size + 1
+	}
+	return v
+}
+
+// huffman reads Huffman tables (T.81 B.2.4.2).
+func (d *jpegDecoder) huffman(b []byte) error {
+	for len(b) > 0 {
+		class, id := int(b[0]>>4), int(b[0]&15)
+		if class > 1 || id > 3 || len(b) < 17 {
+			return fmt.Errorf("%w: JPEG Huffman table %#02x of %d bytes", ErrCorrupt, b[0], len(b)-1)
+		}
+		size := 16
+		for _, n := range b[1:17] {
+			size += int(n)
+		}
+		if size == 16 || size > 16+256 || len(b) < 1+size {
+			return fmt.Errorf("%w: JPEG Huffman table %#02x of %d bytes", ErrCorrupt, b[0], len(b)-1)
+		}
+		if err := d.huff[class][id].define(b[1 : 1+size]); err != nil {
+			return err
+		}
+		d.seen[class][id] = true
+		b = b[1+size:]
+	}
+	return nil
+}
+
+// standardTable puts the table of T.81 annex K.3 where the picture has none.
+// Motion JPEG leaves these tables out.
+func (d *jpegDecoder) standardTable(class, id int) error {
+	if d.seen[class][id] {
+		return nil
+	}
+	if id > 1 {
+		return fmt.Errorf("%w: JPEG lacks Huffman table %d of class %d", ErrCorrupt, id, class)
+	}
+	d.seen[class][id] = true
+	return d.huff[class][id].define(standardTables[class][id])
+}
+
+// standardTables are those of T.81 tables K.3 to K.6: 16 counts, then values.
+// Index 0 is for luma and 1 for chroma.
+var standardTables = [2][2][]byte{
+	{standardDC(0, 1, 5, 1, 1, 1, 1, 1, 1), standardDC(0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1)},
+	{standardLumaAC, standardChromaAC},
+}
+
+// standardDC has the sizes 0 to 11 as values, in that order.
+func standardDC(counts ...byte) []byte {
+	t := make([]byte, 16, 28)
+	copy(t, counts)
+	return append(t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+}
+
+var standardLumaAC = []byte{
+	0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125,
+	0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07,
+	0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1, 0x15, 0x52, 0xd1, 0xf0,
+	0x24, 0x33, 0x62, 0x72, 0x82, 0x09, 0x0a, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x25, 0x26, 0x27, 0x28,
+	0x29, 0x2a, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49,
+	0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69,
+	0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+	0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7,
+	0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3, 0xc4, 0xc5,
+	0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda, 0xe1, 0xe2,
+	0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+	0xf9, 0xfa,
+}
+
+var standardChromaAC = []byte{
+	0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119,
+	0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71,
+	0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09, 0x23, 0x33, 0x52, 0xf0,
+	0x15, 0x62, 0x72, 0xd1, 0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25, 0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26,
+	0x27, 0x28, 0x29, 0x2a, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48,
+	0x49, 0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68,
+	0x69, 0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87,
+	0x88, 0x89, 0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5,
+	0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3,
+	0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda,
+	0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+	0xf9, 0xfa,
+}
