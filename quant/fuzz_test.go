@@ -72,9 +72,15 @@ func FuzzOpen(f *testing.F) {
 		dir := m.write(f)
 		c, err := Open(dir, Options{})
 		require.NoError(f, err) // a seed that fails early would not reach far
+		q, err := c.Quantize(nil)
+		require.NoError(f, err)
+		require.NoError(f, q.WriteFile(filepath.Join(dir, "int8")))
 		require.NoError(f, c.Close())
 		weights, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 		require.NoError(f, err)
+		int8s, err := os.ReadFile(filepath.Join(dir, "int8"))
+		require.NoError(f, err)
+		f.Add(int8s, "", "", "")
 		f.Add(weights, m.files["config.json"], m.files["preprocessor_config.json"], m.files["labels.txt"])
 	}
 	dir := f.TempDir()
