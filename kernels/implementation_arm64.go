@@ -36,16 +36,16 @@ var neon = implementation{
 	panel:       gemm4x4NEON,
 	panelStep:   16,
 	budget:      1 << 18,
-	floatRows:   1,
-	floatPanel:  genericFloatPanel,
+	floatRows:   4,
+	floatPanel:  floatGemm4x16NEON,
 	floatBudget: 1 << 17,
-	minMax:      genericMinMax,
-	sum:         genericSum,
-	squares:     genericSquares,
-	normalize:   genericNormalize,
-	maximum:     genericMaximum,
-	exp:         genericExp,
-	gelu:        genericGELU,
+	minMax:      minMaxNEON,
+	sum:         sumNEON,
+	squares:     squaresNEON,
+	normalize:   normalizeNEON,
+	maximum:     maximumNEON,
+	exp:         expNEON,
+	gelu:        geluNEON,
 }
 
 // dotprod has SDOT, which sums four products in an int32: the Cortex-A76 of the
@@ -87,10 +87,34 @@ func gemm4x16DotProd(args *gemmArgs) // genericPanel; B is [k/4][16][4]
 func gemm8x8I8MM(args *gemmArgs) // genericPanel; B is [k/8][8][8]
 
 //go:noescape
+func floatGemm4x16NEON(args *floatArgs) // genericFloatPanel
+
+//go:noescape
 func quantizeNEON(dst unsafe.Pointer, x []float32, inv, zero float32) // quantize, to layout {4, 16}
 
 //go:noescape
 func quantizeI8MM(dst unsafe.Pointer, x []float32, inv, zero float32) // quantize, to layout {8, 8}
+
+//go:noescape
+func minMaxNEON(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
+
+//go:noescape
+func sumNEON(x []float32) (l laneSums) // genericSum
+
+//go:noescape
+func squaresNEON(x []float32, mean float32) (l laneSums) // genericSquares
+
+//go:noescape
+func normalizeNEON(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+
+//go:noescape
+func maximumNEON(x []float32, m float32) (greatest float32) // genericMaximum
+
+//go:noescape
+func expNEON(x []float32, m float32) (l laneSums) // genericExp
+
+//go:noescape
+func geluNEON(x []float32) // genericGELU
 
 // pause waits a moment in a spinning loop, some 50 ns.
 func pause()

@@ -61,6 +61,7 @@ var mcaGEMM = []struct {
 	{"gemm4x4NEON", 16, 16, []int{64, 192, 768}, []string{a53, a72, a76}},
 	{"gemm4x16DotProd", 16, 0, []int{64, 192, 768}, []string{a76}},
 	{"gemm8x8I8MM", 16, 0, []int{64, 192, 768}, []string{v1, n2}},
+	{"floatGemm4x16NEON", 4, 0, []int{64, 192}, []string{a53, a72, a76}},
 }
 
 // mcaLimits are what the kernels are built for: the fewest multiply-accumulates a
@@ -83,8 +84,15 @@ var mcaRows = []struct {
 	function string
 	elements int
 }{
-	{"quantizeNEON", 16},
-	{"quantizeI8MM", 16},
+	{"minMaxNEON", 16},
+	{"quantizeNEON", 32},
+	{"quantizeI8MM", 32},
+	{"sumNEON", 16},
+	{"squaresNEON", 16},
+	{"normalizeNEON", 16},
+	{"maximumNEON", 16},
+	{"expNEON", 32},
+	{"geluNEON", 32},
 }
 
 func TestMCA(t *testing.T) {
@@ -236,13 +244,10 @@ func (j *mcaJob) add(code []uint32, result func(cycles float64)) {
 
 const mcaAttributes = "-mattr=+dotprod,+i8mm"
 
-// run lets llvm-mc turn the code into assembly text, which llvm-mca reads.
+// run lets llvm-mc turn the code into assembly text, which llvm-mca reads. The
+// cycles of one repetition are the difference that some more repetitions make.
 func (j *mcaJob) run(t *testing.T, mca, mc, core string) {
 	t.Helper()
-	if len(j.code) == 0 {
-		return
-	}
-	var text strings.Builder
 	for i, code := range j.code {
 		var hex strings.Builder
 		for _, w := range code {
@@ -252,18 +257,20 @@ func (j *mcaJob) run(t *testing.T, mca, mc, core string) {
 		cmd.Stdin = strings.NewReader(hex.String())
 		asm := output(t, cmd)
 		require.Equal(t, len(code), strings.Count("\n"+strings.TrimPrefix(asm, "\t.text\n"), "\n\t"), "%s", asm)
-		fmt.Fprintf(&text, "# LLVM-MCA-BEGIN %d\n%s\n# LLVM-MCA-END\n", i, asm)
-	}
-	const iterations = 200
-	cmd := exec.Command(mca, "-mtriple=aarch64", mcaAttributes, "-mcpu="+core, fmt.Sprintf("-iterations=%d", iterations),
-		"-instruction-info=0", "-resource-pressure=0")
-	cmd.Stdin = strings.NewReader(text.String())
-	cycles := totalCycles.FindAllStringSubmatch(output(t, cmd), -1)
-	require.Len(t, cycles, len(j.code), "%s: results of llvm-mca", core)
-	for i, result := range j.results {
-		n, err := strconv.ParseFloat(cycles[i][1], 64)
-		require.NoError(t, err)
-		result(n / iterations)
+
+		n := min(100, 4+5000/len(code))
+		var cycles [2]int
+		for x := range cycles {
+			cmd := exec.Command(mca, "-mtriple=aarch64", mcaAttributes, "-mcpu="+core,
+				fmt.Sprintf("-iterations=%d", (x+1)*n), "-instruction-info=0", "-resource-pressure=0")
+			cmd.Stdin = strings.NewReader(asm)
+			m := totalCycles.FindStringSubmatch(output(t, cmd))
+			require.NotNil(t, m, "%s: cycles of llvm-mca", core)
+			var err error
+			cycles[x], err = strconv.Atoi(m[1])
+			require.NoError(t, err)
+		}
+		j.results[i](float64(cycles[1]-cycles[0]) / float64(n))
 	}
 }
 
