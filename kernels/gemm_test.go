@@ -264,6 +264,7 @@ func TestCallerBugsPanic(t *testing.T) {
 		"too many rows":    func() { a.Reset(3, 16) },
 		"row outside":      func() { a.QuantizeRow(2, make([]float32, 16)) },
 		"short row":        func() { a.QuantizeRow(0, make([]float32, 15)) },
+		"short rest":       func() { a.RefineRow(1, 0, make([]float32, 16), make([]float32, 15)) },
 		"short dst":        func() { pool.Gemm(make([]float32, 5), 3, a, w, false) },
 		"narrow ldc":       func() { pool.Gemm(make([]float32, 9), 2, a, w, false) },
 		"other k":          func() { b := NewActivations(1, 8); b.Reset(1, 8); pool.Gemm(make([]float32, 9), 3, b, w, false) },

@@ -77,6 +77,28 @@ func (a *Activations) QuantizeRow(i int, x []float32) {
 	}
 }
 
+// RefineRow writes row i so that it holds what quantization has left of row of,
+// which was x:
+//
+//	rest[k] = x[k] - scale·(q[of][k] - zero)
+//
+// The products of rows of and i with the same weights then add up to that of x
+// with 16 bits. rest is scratch memory as long as x.
+func (a *Activations) RefineRow(i, of int, x, rest []float32) {
+	if of < 0 || of >= a.m || len(x) != a.k || len(rest) != a.k {
+		panic(fmt.Sprintf("kernels: RefineRow of row %d, %d elements, %d of scratch, in a %d×%d matrix", of, len(x), len(rest), a.m, a.k))
+	}
+	l, e := a.impl.a, a.impl.aType
+	scale, zero := a.scale[of], a.zero[of]
+	for k := 0; k < len(x); k += l.depth {
+		at := l.index(of, k, a.kp)
+		for j := k; j < min(k+l.depth, len(x)); j++ {
+			rest[j] = x[j] - float32(scale*float32(e.load(a.data, at+j-k)-zero))
+		}
+	}
+	a.QuantizeRow(i, rest)
+}
+
 // quantizeFunc writes the row x, whose length is a multiple of lanes, to dst, the
 // place of its first element in the implementation's layout.
 type quantizeFunc func(dst unsafe.Pointer, x []float32, inv, zero float32)
@@ -110,6 +132,17 @@ func (e elementType) store(data []byte, i int, q int8) {
 	default:
 		data[i] = byte(int32(q) + e.bias())
 	}
+}
+
+// load returns element i of an array of e, as stored.
+func (e elementType) load(data []byte, i int) int32 {
+	switch e {
+	case signed16:
+		return int32(*(*int16)(unsafe.Pointer(&data[2*i])))
+	case signed8:
+		return int32(int8(data[i]))
+	}
+	return int32(data[i])
 }
 
 // minMax returns the range of x, widened to contain 0.

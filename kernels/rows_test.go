@@ -198,10 +198,40 @@ func TestQuantizeRow(t *testing.T) {
 
 // stored reads element at of a back as the int8 it stands for.
 func stored(a *Activations, at int) int8 {
-	if a.impl.aType == signed16 {
-		return int8(int16(uint16(a.data[2*at]) | uint16(a.data[2*at+1])<<8))
+	return int8(a.impl.aType.load(a.data, at) - a.impl.aType.bias())
+}
+
+// TestRefineRow adds the products of a row and of its rest: the sum is nearly that
+// of the row in float32, and the same on every implementation.
+func TestRefineRow(t *testing.T) {
+	const k = 197
+	r := newRand(12)
+	x, rest, w, one := make([]float32, k), make([]float32, k), make([]int8, k), []float32{1}
+	fill(r, x, 1)
+	for i := range w {
+		_, w[i] = random8(r)
 	}
-	return int8(int32(a.data[at]) - a.impl.aType.bias())
+	exact := 0.0
+	for i, v := range x {
+		exact += float64(v) * float64(w[i])
+	}
+	var first []float32
+	forEach(t, func(t *testing.T) {
+		pool := NewPool(1)
+		defer pool.Close()
+		a := NewActivations(5, k)
+		a.Reset(2, k)
+		a.QuantizeRow(0, x)
+		a.RefineRow(1, 0, x, rest)
+		y := make([]float32, 2)
+		pool.Gemm(y, 1, a, PackWeights(w, one, nil, 1, k), false)
+		if first == nil {
+			first = clone(y)
+		}
+		requireSame(t, first, y, "products")
+		coarse, fine := math.Abs(float64(y[0])-exact), math.Abs(float64(y[0]+y[1])-exact)
+		require.Less(t, 50*fine, coarse, "the rest takes the error from %v to %v", coarse, fine)
+	})
 }
 
 // TestQuantizeError bounds the error of a quantized element by half a step, and

@@ -71,12 +71,12 @@ func (n *norm) apply(dst, x []float32) { kernels.LayerNorm(dst, x, n.gamma, n.be
 // forward runs the block on the residual stream s.x.
 func (b *block) forward(s *state) {
 	s.normalize(&b.norm1, b.qkv)
-	b.qkv.forward(s.pool, s.qkv, &s.in, s.tokens, false)
+	b.qkv.forward(s.pool, s.qkv, &s.in, false)
 	s.attention(b.proj)
-	b.proj.forward(s.pool, s.x, &s.in, s.tokens, true)
+	b.proj.forward(s.pool, s.x, &s.in, true)
 
 	s.normalize(&b.norm2, b.fc1)
-	b.fc1.forward(s.pool, s.hidden, &s.in, s.tokens, false)
+	b.fc1.forward(s.pool, s.hidden, &s.in, false)
 	s.activate(b.fc2)
-	b.fc2.forward(s.pool, s.x, &s.in, s.tokens, true)
+	b.fc2.forward(s.pool, s.x, &s.in, true)
 }

@@ -100,7 +100,8 @@ func (m *Model) classify(logits []float32) {
 	m.norm.apply(s.pooled, row)
 	s.in.reset(m.head, s.pooled, 1)
 	s.in.ready(m.head, 0)
-	m.head.forward(s.pool, logits, &s.in, 1, false)
+	m.head.forward(s.pool, s.logits, &s.in, false)
+	copy(logits, s.logits)
 }
 
 // Config returns the model's sizes.

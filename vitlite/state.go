@@ -7,7 +7,8 @@ import (
 
 // state is the activations of one inference, T tokens of width D. Every buffer is
 // allocated once, and so is every function that the pool runs, because a method
-// value made for a call would be garbage of every frame.
+// value made for a call would be garbage of every frame. The results of linear
+// layers have one row more than the shapes say, see operand.
 type state struct {
 	tokens, dim, mlpDim int
 	heads, headDim      int
@@ -25,6 +26,7 @@ type state struct {
 	hidden []float32         // [T, M], of the MLP
 	patch  []float32         // [T-1, 3p²], pixels of the patches
 	pooled []float32         // [D]
+	logits []float32         // [1, C]
 
 	chunks       int // parts of the tokens for work on rows
 	blocksOfRows int // parts of the tokens for attention
@@ -40,15 +42,16 @@ func newState(cfg quant.Config, e *embedding, pool *kernels.Pool) *state {
 	s := &state{
 		tokens: t, dim: d, mlpDim: m, heads: cfg.Heads, headDim: cfg.HeadDim(),
 		pool:   pool,
-		x:      make([]float32, t*d),
+		x:      make([]float32, (t+1)*d),
 		normed: make([]float32, t*d),
-		in:     operand{int8: kernels.NewActivations(t, max(d, m))},
+		in:     newOperand(t, max(d, m)),
 		// The last panel of the values reads up to 15 columns on.
-		qkv:          make([]float32, t*3*d+15),
+		qkv:          make([]float32, (t+1)*3*d+15),
 		mixed:        make([]float32, t*d),
-		hidden:       make([]float32, t*m),
+		hidden:       make([]float32, (t+1)*m),
 		patch:        make([]float32, (t-1)*3*cfg.PatchSize*cfg.PatchSize),
 		pooled:       make([]float32, d),
+		logits:       make([]float32, 2*cfg.Classes),
 		chunks:       min(t, 4*pool.Threads()),
 		blocksOfRows: (t + attentionRows - 1) / attentionRows,
 		embed:        e,
