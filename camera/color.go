@@ -43,14 +43,13 @@ func newColorTable(kr, kb float64, full bool) *colorTable {
 	}
 	kg := 1 - kr - kb
 	fix := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
+	// The factors are rounded and not the products, as libjpeg does it.
+	rv, bu := fix(2*(1-kr)*chromaScale), fix(2*(1-kb)*chromaScale)
+	gu, gv := fix(-2*(1-kb)*kb/kg*chromaScale), fix(-2*(1-kr)*kr/kg*chromaScale)
 	t := new(colorTable)
-	for i := range 256 {
-		c := chromaScale * float64(i-128)
+	for i := range int32(256) {
 		t.y[i] = fix(lumaScale*(float64(i)-lumaZero) + 0.5)
-		t.rv[i] = fix(2 * (1 - kr) * c)
-		t.gu[i] = fix(-2 * (1 - kb) * kb / kg * c)
-		t.gv[i] = fix(-2 * (1 - kr) * kr / kg * c)
-		t.bu[i] = fix(2 * (1 - kb) * c)
+		t.rv[i], t.gu[i], t.gv[i], t.bu[i] = rv*(i-128), gu*(i-128), gv*(i-128), bu*(i-128)
 	}
 	return t
 }

@@ -106,14 +106,16 @@ func (d *jpegDecoder) decode(data []byte, width, height int, shift uint, p *plan
 		clear(d.block[:])
 		return err
 	}
-	*p = planes{layout: layoutGrey, y: d.planes[0], yStride: d.header.components[0].stride}
-	if c := d.header.components; d.header.count == 3 {
-		p.layout, p.table = layoutPlanar, colorTables[BT601Full]
-		p.cb, p.cr, p.cStride = d.planes[1], d.planes[2], c[1].stride
-		p.hs, p.vs = log2(d.header.hMax/c[1].h), log2(d.header.vMax/c[1].v)
+	h := &d.header
+	p.layout, p.y, p.yStride = layoutGrey, d.planes[0], h.components[0].stride
+	if c := h.components[1]; h.count == 3 {
+		p.planar(d.planes[1], d.planes[2], c.stride, log2(h.hMax/c.h), log2(h.vMax/c.v), ceilShift(width, shift), ceilShift(height, shift))
 	}
 	return nil
 }
+
+// ceilShift divides by 1<<shift and rounds up.
+func ceilShift(n int, shift uint) int { return (n + 1<<shift - 1) >> shift }
 
 // log2 of 1, 2 or 4.
 func log2(n int) uint { return uint(n >> 1) }

@@ -230,7 +230,7 @@ func TestJPEGDamage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	var d jpegDecoder
 	var p planes
-	const total = 300
+	const total = 100
 	for _, tt := range []struct {
 		name   string
 		least  int // noticed, percent
@@ -265,7 +265,7 @@ func TestJPEGDamage(t *testing.T) {
 // TestInverseDCT compares with the definition in float64.
 func TestInverseDCT(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
-	for n := range 2000 {
+	for n := range 500 {
 		var d jpegDecoder
 		last := 0
 		limit := 1 + rng.IntN(64)

@@ -1,6 +1,9 @@
 package camera
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Picture is a decoded frame, read row by row as RGB. It keeps its buffers
 // from one Decode to the next, so one Picture an owner is enough and decoding
@@ -25,18 +28,23 @@ func (p *Picture) Size() (width, height int) { return p.walk.width, p.walk.heigh
 
 // RowRGB writes row y as 8-bit R, G, B into the first 3*width bytes of dst. It
 // panics if dst is shorter or y is outside the picture.
-func (p *Picture) RowRGB(dst []byte, y int) {
+func (p *Picture) RowRGB(dst []byte, y int) { p.SpanRGB(dst[:3*p.walk.width], 0, y) }
+
+// SpanRGB writes the len(dst)/3 pixels of row y that start at x, for callers
+// that need a part of the row. It panics if they are not all in the picture.
+func (p *Picture) SpanRGB(dst []byte, x, y int) {
 	k := &p.walk
-	if uint(y) >= uint(k.height) {
-		panic(fmt.Sprintf("camera: row %d of a picture with %d rows", y, k.height))
+	n := len(dst) / 3
+	if x < 0 || n > k.width-x || uint(y) >= uint(k.height) {
+		panic(fmt.Sprintf("camera: %d pixels at (%d, %d) of a picture of %dx%d", n, x, y, k.width, k.height))
 	}
-	dst = dst[:3*k.width]
-	x0, y0 := k.x0+y*k.yx, k.y0+y*k.yy
+	dst = dst[:3*n]
+	x0, y0 := k.x0+x*k.xx+y*k.yx, k.y0+x*k.xy+y*k.yy
 	switch {
 	case k.xx == 1:
 		p.planes.row(dst, x0, y0)
 	case k.xx == -1:
-		p.planes.row(dst, x0-(k.width-1), y0)
+		p.planes.row(dst, x0-(n-1), y0)
 		for i, j := 0, len(dst)-3; i < j; i, j = i+3, j-3 {
 			dst[i], dst[i+1], dst[i+2], dst[j], dst[j+1], dst[j+2] = dst[j], dst[j+1], dst[j+2], dst[i], dst[i+1], dst[i+2]
 		}
@@ -72,7 +80,7 @@ func (f *Frame) decode(into *Picture) error {
 		if err != nil {
 			return err
 		}
-		width, height = (width+1<<shift-1)>>shift, (height+1<<shift-1)>>shift
+		width, height = ceilShift(width, shift), ceilShift(height, shift)
 	case PNG:
 		if err := into.decodePNG(f); err != nil {
 			return err
@@ -81,10 +89,23 @@ func (f *Frame) decode(into *Picture) error {
 		if err := f.checkRaw(); err != nil {
 			return err
 		}
-		into.planes = rawPlanes(f)
+		into.planes.raw(f)
 	}
 	into.walk = f.View.walk(width, height)
+	if into.walk.xx == 0 && into.planes.layout == layoutPlanar {
+		into.interleave(width, height)
+	}
 	return nil
+}
+
+// interleave converts all rows. A picture on its side is read by columns, and
+// interpolating chroma is cheap only along rows.
+func (p *Picture) interleave(width, height int) {
+	p.rgb = slices.Grow(p.rgb[:0], 3*width*height)[:3*width*height]
+	for y := range height {
+		p.planes.row(p.rgb[3*width*y:][:3*width], 0, y)
+	}
+	p.planes.layout, p.planes.y, p.planes.yStride = layoutRGB, p.rgb, 3*width
 }
 
 // checkRaw refuses a raw frame whose bytes cannot be what its size says. A

@@ -113,6 +113,11 @@ func TestViews(t *testing.T) {
 						}
 					}
 					require.Equal(t, want, rgbRows(&p), "%v %v %+v", format, size, v)
+					if x := w / 3; w > 1 { // a part of a row
+						span := make([]byte, 3*(w-x-1))
+						p.SpanRGB(span, x, h-1)
+						require.Equal(t, want[3*(w*(h-1)+x):][:len(span)], span)
+					}
 				}
 			}
 			frame.View = View{}
@@ -188,6 +193,8 @@ func TestStrideIsHonored(t *testing.T) {
 	require.Equal(t, []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, rgbRows(&p))
 	require.Panics(t, func() { p.RowRGB(make([]byte, 6), 2) })
 	require.Panics(t, func() { p.RowRGB(make([]byte, 5), 0) })
+	require.Panics(t, func() { p.SpanRGB(make([]byte, 6), 1, 0) })
+	require.Panics(t, func() { p.SpanRGB(make([]byte, 3), -1, 0) })
 }
 
 func TestPNGDropsAlpha(t *testing.T) {
@@ -235,10 +242,8 @@ func BenchmarkRows(b *testing.B) {
 	for _, format := range []FourCC{YUYV, NV12, RGB24, MJPG} {
 		for _, turn := range []int{0, 90} {
 			b.Run(fmt.Sprintf("format=%v/turn=%d", format, turn), func(b *testing.B) {
-				cam, err := Open(b.Context(), Config{Source: "test:", Format: format, View: View{Turn: turn}})
-				require.NoError(b, err)
-				f, err := cam.Next(b.Context())
-				require.NoError(b, err)
+				f := photoFrame(b, format, 640, 480)
+				f.View.Turn = turn
 				var p Picture
 				require.NoError(b, f.Decode(&p))
 				row := make([]byte, 3*640)
@@ -251,4 +256,20 @@ func BenchmarkRows(b *testing.B) {
 			})
 		}
 	}
+}
+
+// photoFrame is a picture like a photograph in the given format.
+func photoFrame(t testing.TB, format FourCC, width, height int) *Frame {
+	t.Helper()
+	if format == MJPG {
+		return &Frame{Width: width, Height: height, Format: MJPG, Data: photoJPEG(t, width, height, 85)}
+	}
+	m := photo(width, height, 1)
+	cam, err := openPattern("", Config{Width: width, Height: height, Format: format, Clock: systemClock{}})
+	require.NoError(t, err)
+	p := cam.(*patternCamera)
+	p.draw = func(x, y, _, _ int, _ uint64) color.RGBA { return m.RGBAAt(x, y) }
+	f, err := p.Next(t.Context())
+	require.NoError(t, err)
+	return f
 }

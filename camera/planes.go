@@ -4,13 +4,15 @@ package camera
 // Packed formats use only the first plane. Chroma has one sample for
 // 1<<hs by 1<<vs pixels.
 type planes struct {
-	layout     layout
-	table      *colorTable
-	y, cb, cr  []byte
-	yStride    int
-	cStride    int
-	hs, vs     uint
-	pixelBytes int // of packed RGB
+	layout           layout
+	table            *colorTable
+	y, cb, cr        []byte
+	yStride, cStride int
+
+	// Of planar YCbCr.
+	hs, vs       uint
+	cw, ch       int       // samples of a chroma plane
+	cbRow, crRow chromaRow // at full resolution, of the row being read
 }
 
 // layout is how pixels lie in memory.
@@ -25,9 +27,9 @@ const (
 	layoutPlanar               // y, cb, cr
 )
 
-// rawPlanes lays the planes over the bytes of a frame that checkRaw accepted.
-func rawPlanes(f *Frame) planes {
-	p := planes{y: f.Data, yStride: f.Stride, table: colorTables[f.Color&3]}
+// raw lays the planes over the bytes of a frame that checkRaw accepted.
+func (p *planes) raw(f *Frame) {
+	p.y, p.yStride, p.table = f.Data, f.Stride, colorTables[f.Color&3]
 	switch f.Format {
 	case YUYV:
 		p.layout = layoutYUYV
@@ -41,7 +43,14 @@ func rawPlanes(f *Frame) planes {
 	case BGR24:
 		p.layout = layoutBGR
 	}
-	return p
+}
+
+// planar makes the planes YCbCr as JPEG has it. y is set already; width and
+// height are those of the picture.
+func (p *planes) planar(cb, cr []byte, stride int, hs, vs uint, width, height int) {
+	p.layout, p.table = layoutPlanar, colorTables[BT601Full]
+	p.cb, p.cr, p.cStride, p.hs, p.vs = cb, cr, stride, hs, vs
+	p.cw, p.ch = ceilShift(width, hs), ceilShift(height, vs)
 }
 
 // row converts the len(dst)/3 pixels of frame row y that start at x.
@@ -67,10 +76,16 @@ func (p *planes) row(dst []byte, x, y int) {
 		for i := 0; i+2 < len(src) && i+2 < len(dst); i += 3 {
 			dst[i], dst[i+1], dst[i+2] = src[i+2], src[i+1], src[i]
 		}
-	default:
+	case layoutNV12:
+		pairs := p.cb[y>>1*p.cStride:]
 		for i := range n {
-			dst[3*i], dst[3*i+1], dst[3*i+2] = p.at(x+i, y)
+			c := pairs[(x+i)&^1:][:2]
+			dst[3*i], dst[3*i+1], dst[3*i+2] = p.table.rgb(line[x+i], c[0], c[1])
 		}
+	case layoutPlanar:
+		p.cbRow.upsample(p, p.cb, y)
+		p.crRow.upsample(p, p.cr, y)
+		yccRow(dst, line[x:x+n], p.cbRow[x:x+n], p.crRow[x:x+n], p.table)
 	}
 }
 
@@ -100,8 +115,7 @@ func (p *planes) at(x, y int) (r, g, b byte) {
 	case layoutBGR:
 		return line[3*x+2], line[3*x+1], line[3*x]
 	default:
-		c := y>>p.vs*p.cStride + x>>p.hs
-		return p.table.rgb(line[x], p.cb[c], p.cr[c])
+		return p.table.rgb(line[x], p.chroma(p.cb, x, y), p.chroma(p.cr, x, y))
 	}
 }
 
@@ -123,5 +137,15 @@ func greyRow(dst, src []byte) {
 	for i, v := range src {
 		d := dst[3*i:][:3]
 		d[0], d[1], d[2] = v, v, v
+	}
+}
+
+// yccRow converts a row whose chroma has full resolution.
+func yccRow(dst, y, cb, cr []byte, t *colorTable) {
+	cb, cr = cb[:len(y)], cr[:len(y)]
+	for i, v := range y {
+		l, u, v := t.y[v], cb[i], cr[i]
+		d := dst[3*i:][:3]
+		d[0], d[1], d[2] = clamp8(l+t.rv[v]), clamp8(l+t.gu[u]+t.gv[v]), clamp8(l+t.bu[u])
 	}
 }

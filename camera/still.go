@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
 )
 
 // maxPixels bounds pictures that no camera negotiated: files, and what is
@@ -75,19 +76,15 @@ func (p *Picture) setImage(m image.Image) {
 		if !ok {
 			break
 		}
-		p.planes = planes{
-			layout: layoutPlanar, table: colorTables[BT601Full],
-			y: m.Y, cb: m.Cb, cr: m.Cr, yStride: m.YStride, cStride: m.CStride, hs: hs, vs: vs,
-		}
+		p.planes.y, p.planes.yStride = m.Y, m.YStride
+		p.planes.planar(m.Cb, m.Cr, m.CStride, hs, vs, b.Dx(), b.Dy())
 		return
 	case *image.Gray:
-		p.planes = planes{layout: layoutGrey, y: m.Pix, yStride: m.Stride}
+		p.planes.layout, p.planes.y, p.planes.yStride = layoutGrey, m.Pix, m.Stride
 		return
 	}
-	if n := 3 * b.Dx() * b.Dy(); cap(p.rgb) < n {
-		p.rgb = make([]byte, n)
-	}
-	p.rgb = p.rgb[:3*b.Dx()*b.Dy()]
+	n := 3 * b.Dx() * b.Dy()
+	p.rgb = slices.Grow(p.rgb[:0], n)[:n]
 	i := 0
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
@@ -96,7 +93,7 @@ func (p *Picture) setImage(m image.Image) {
 			i += 3
 		}
 	}
-	p.planes = planes{layout: layoutRGB, y: p.rgb, yStride: 3 * b.Dx()}
+	p.planes.layout, p.planes.y, p.planes.yStride = layoutRGB, p.rgb, 3*b.Dx()
 }
 
 // subsampling gives the chroma shifts of image's ratios that are powers of two.

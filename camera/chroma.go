@@ -1,0 +1,98 @@
+package camera
+
+import "slices"
+
+// Chroma of half the resolution is interpolated with the triangle filter that
+// libjpeg calls fancy upsampling, with its rounding, so that rows are those of
+// the decoders that models were trained behind. A full-resolution sample lies
+// a quarter of the way from the center of its own chroma sample to that of the
+// nearest other one, so it is 3/4 of the first and 1/4 of the second, in each
+// halved direction. Beyond the edges the last sample repeats. Chroma of other
+// resolutions, and of planes two samples wide or less, is repeated.
+
+// triangle reports in which directions chroma is interpolated.
+func (p *planes) triangle() (horizontal, vertical bool) {
+	if p.hs > 1 || p.vs > 1 || p.hs == 1 && p.cw <= 2 {
+		return false, false
+	}
+	return p.hs == 1, p.vs == 1
+}
+
+// neighbor is the chroma row or column that shares in sample i of the full
+// resolution, beside i/2 itself.
+func neighbor(i, n int) int {
+	if i&1 == 0 {
+		return max(i/2-1, 0)
+	}
+	return min(i/2+1, n-1)
+}
+
+// chroma is one sample at full resolution. It is
+//
+//	horizontal only    (3*own + left + 1) / 4 at even x, (3*own + right + 2) / 4 at odd x
+//	vertical only      (3*own + above + 1) / 4 at even y, (3*own + below + 2) / 4 at odd y
+//	both               (3*own' + left' + 8) / 16 at even x, (3*own' + right' + 7) / 16 at odd x
+//
+// where ' stands for 3 times the sample of the own row plus that of the
+// nearest other one.
+func (p *planes) chroma(plane []byte, x, y int) byte {
+	horizontal, vertical := p.triangle()
+	own := plane[y>>p.vs*p.cStride:]
+	if !horizontal && !vertical {
+		return own[x>>p.hs]
+	}
+	if !horizontal {
+		other := plane[neighbor(y, p.ch)*p.cStride:]
+		return byte((3*int(own[x]) + int(other[x]) + 1 + y&1) >> 2)
+	}
+	i, j := x/2, neighbor(x, p.cw)
+	if !vertical {
+		return byte((3*int(own[i]) + int(own[j]) + 1 + x&1) >> 2)
+	}
+	other := plane[neighbor(y, p.ch)*p.cStride:]
+	return byte((3*(3*int(own[i])+int(other[i])) + 3*int(own[j]) + int(other[j]) + 8 - x&1) >> 4)
+}
+
+// chromaRow is a row of chroma at full resolution.
+type chromaRow []byte
+
+// upsample fills the row with chroma(plane, x, y) for all x.
+func (r *chromaRow) upsample(p *planes, plane []byte, y int) {
+	dst := slices.Grow((*r)[:0], p.cw<<p.hs)[:p.cw<<p.hs]
+	*r = dst
+	own := plane[y>>p.vs*p.cStride:][:p.cw]
+	horizontal, vertical := p.triangle()
+	switch {
+	case !horizontal && !vertical:
+		if p.hs == 0 {
+			copy(dst, own)
+			return
+		}
+		for x := range dst {
+			dst[x] = own[x>>p.hs]
+		}
+	case !horizontal:
+		other := plane[neighbor(y, p.ch)*p.cStride:][:len(own)]
+		for x, v := range own {
+			dst[x] = byte((3*uint32(v) + uint32(other[x]) + 1 + uint32(y&1)) >> 2)
+		}
+	case !vertical:
+		last, this := uint32(own[0]), uint32(own[0])
+		for _, v := range own[1:] {
+			next := uint32(v)
+			dst[0], dst[1] = byte((3*this+last+1)>>2), byte((3*this+next+2)>>2)
+			dst, last, this = dst[2:], this, next
+		}
+		dst[0], dst[1] = byte((3*this+last+1)>>2), byte(this)
+	default:
+		other := plane[neighbor(y, p.ch)*p.cStride:][:len(own)]
+		this := 3*uint32(own[0]) + uint32(other[0])
+		last := this
+		for x := 1; x < len(own); x++ {
+			next := 3*uint32(own[x]) + uint32(other[x])
+			dst[0], dst[1] = byte((3*this+last+8)>>4), byte((3*this+next+7)>>4)
+			dst, last, this = dst[2:], this, next
+		}
+		dst[0], dst[1] = byte((3*this+last+8)>>4), byte((4*this+7)>>4)
+	}
+}
