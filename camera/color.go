@@ -45,7 +45,10 @@ func newColorTable(kr, kb float64, full bool) *colorTable {
 	fix := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
 	// The factors are rounded and not the products, as libjpeg does it.
 	rv, bu := fix(2*(1-kr)*chromaScale), fix(2*(1-kb)*chromaScale)
-	gu, gv := fix(-2*(1-kb)*kb/kg*chromaScale), fix(-2*(1-kr)*kr/kg*chromaScale)
+	// JFIF prints five digits of these, 0.34414 and 0.71414, and libjpeg has
+	// them from there.
+	five := func(v float64) float64 { return math.Round(v*1e5) / 1e5 }
+	gu, gv := fix(-five(2*(1-kb)*kb/kg)*chromaScale), fix(-five(2*(1-kr)*kr/kg)*chromaScale)
 	t := new(colorTable)
 	for i := range int32(256) {
 		t.y[i] = fix(lumaScale*(float64(i)-lumaZero) + 0.5)

@@ -7,6 +7,9 @@ import (
 	"image/jpeg"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,6 +86,31 @@ func TestJPEGAgainstLibrary(t *testing.T) {
 	for quality := 1; quality <= 100; quality += 3 {
 		data := photoJPEG(t, 97, 61, quality)
 		requireClose(t, imageJPEG(t, data), decodeJPEG(t, &d, data, 97, 61), quality)
+	}
+}
+
+// TestPillow compares rows with those of Pillow, that is of libjpeg-turbo,
+// behind which most models were trained.
+func TestPillow(t *testing.T) {
+	files, err := filepath.Glob("testdata/pillow/*.jpg")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		f, err := ReadFile(path)
+		require.NoError(t, err)
+		var p Picture
+		require.NoError(t, f.Decode(&p))
+		want, err := os.ReadFile(strings.TrimSuffix(path, "jpg") + "rgb")
+		require.NoError(t, err)
+		got := rgbRows(&p)
+		require.Equal(t, len(want), len(got), path)
+		if filepath.Base(path) != "progressive.jpg" {
+			require.Equal(t, want, got, path)
+			continue
+		}
+		for i := range want { // by image/jpeg, whose transform rounds differently
+			require.LessOrEqual(t, distance(want[i], got[i]), 4, "%s byte %d", path, i)
+		}
 	}
 }
 
