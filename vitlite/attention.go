@@ -24,9 +24,12 @@ func (s *state) attention(next *linear) {
 	s.next = next
 	s.in.reset(next, s.mixed, s.tokens)
 	s.pool.Run(s.heads, s.transposeKeys)
+	s.profile.end(Keys)
 	s.pool.Run(s.heads*s.blocksOfRows, s.attend)
+	s.profile.endAttend()
 	if next.int8 != nil {
 		s.pool.Run(s.chunks, s.quantizeMixed)
+		s.profile.end(Quantize)
 	}
 }
 
@@ -59,9 +62,13 @@ func (s *state) attendRows(w *kernels.Worker, chunk int) {
 	scores, scale := scratch[:m*tp], scratch[attentionRows*tp:][:m]
 
 	q := s.qkv[first*3*s.dim+head*d:]
+	began := s.profile.beginChunk()
 	w.Mul(scores, tp, q, 3*s.dim, m, s.keys[head], nil, false)
+	began = s.profile.endChunk(Scores, began)
 	for i := range m {
 		scale[i] = 1 / kernels.SoftmaxExp(scores[i*tp:(i+1)*tp])
 	}
+	began = s.profile.endChunk(Softmax, began)
 	w.Mul(s.mixed[first*s.dim+head*d:], s.dim, scores, tp, m, &s.values[head], scale, false)
+	s.profile.endChunk(Values, began)
 }

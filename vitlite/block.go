@@ -71,12 +71,12 @@ func (n *norm) apply(dst, x []float32) { kernels.LayerNorm(dst, x, n.gamma, n.be
 // forward runs the block on the residual stream s.x.
 func (b *block) forward(s *state) {
 	s.normalize(&b.norm1, b.qkv)
-	b.qkv.forward(s.pool, s.qkv, &s.in, false)
+	s.apply(QKV, b.qkv, s.qkv, false)
 	s.attention(b.proj)
-	b.proj.forward(s.pool, s.x, &s.in, true)
+	s.apply(Proj, b.proj, s.x, true)
 
 	s.normalize(&b.norm2, b.fc1)
-	b.fc1.forward(s.pool, s.hidden, &s.in, false)
+	s.apply(FC1, b.fc1, s.hidden, false)
 	s.activate(b.fc2)
-	b.fc2.forward(s.pool, s.x, &s.in, true)
+	s.apply(FC2, b.fc2, s.x, true)
 }

@@ -68,11 +68,14 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 	if len(logits) != m.config.Classes {
 		return fmt.Errorf("room for %d logits; want %d", len(logits), m.config.Classes)
 	}
+	s.profile.begin()
 	s.embedding(pixels)
+	s.profile.end(Embed)
 	for _, b := range m.blocks {
 		b.forward(s)
 	}
 	m.classify(logits)
+	s.profile.end(Head)
 	for i, v := range logits {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			return fmt.Errorf("logit %d is %v: the model's weights are beyond the range of float32", i, v)

@@ -13,20 +13,21 @@ type state struct {
 	tokens, dim, mlpDim int
 	heads, headDim      int
 
-	pool   *kernels.Pool
-	pixels []byte            // the input of the frame at hand
-	x      []float32         // [T, D], the residual stream
-	normed []float32         // [T, D], of a LayerNorm
-	in     operand           // what goes into the next linear layer
-	next   *linear           // that layer
-	qkv    []float32         // [T, 3D]
-	keys   []*kernels.Panels // [H], each [d, T]
-	values []kernels.Panels  // [H], each [T, d], in place in qkv
-	mixed  []float32         // [T, D], the heads' results side by side
-	hidden []float32         // [T, M], of the MLP
-	patch  []float32         // [T-1, 3p²], pixels of the patches
-	pooled []float32         // [D]
-	logits []float32         // [1, C]
+	pool    *kernels.Pool
+	profile *Profile          // nil but for measurements
+	pixels  []byte            // the input of the frame at hand
+	x       []float32         // [T, D], the residual stream
+	normed  []float32         // [T, D], of a LayerNorm
+	in      operand           // what goes into the next linear layer
+	next    *linear           // that layer
+	qkv     []float32         // [T, 3D]
+	keys    []*kernels.Panels // [H], each [d, T]
+	values  []kernels.Panels  // [H], each [T, d], in place in qkv
+	mixed   []float32         // [T, D], the heads' results side by side
+	hidden  []float32         // [T, M], of the MLP
+	patch   []float32         // [T-1, 3p²], pixels of the patches
+	pooled  []float32         // [D]
+	logits  []float32         // [1, C]
 
 	chunks       int // parts of the tokens for work on rows
 	blocksOfRows int // parts of the tokens for attention
@@ -113,6 +114,7 @@ func (s *state) normalize(n *norm, next *linear) {
 	s.norm, s.next = n, next
 	s.in.reset(next, s.normed, s.tokens)
 	s.pool.Run(s.chunks, s.normalizeRows)
+	s.profile.end(LayerNorm)
 }
 
 // activate applies the MLP's nonlinearity, as input of next.
@@ -120,4 +122,12 @@ func (s *state) activate(next *linear) {
 	s.next = next
 	s.in.reset(next, s.hidden, s.tokens)
 	s.pool.Run(s.chunks, s.activateRows)
+	s.profile.end(Activation)
+}
+
+// apply writes what l makes of its input to dst, or adds it. o is which of a
+// block's layers l is.
+func (s *state) apply(o Operation, l *linear, dst []float32, add bool) {
+	l.forward(s.pool, dst, &s.in, add)
+	s.profile.end(o)
 }
