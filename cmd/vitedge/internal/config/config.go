@@ -41,15 +41,19 @@ type Model struct {
 	Threads int    `yaml:"threads"` // 0: one a core
 }
 
-// Camera is one source of frames.
+// Camera is one source of frames. Package camera says what its values mean.
 type Camera struct {
-	Source  string  `yaml:"source"`
-	Format  string  `yaml:"format"`
-	Width   int     `yaml:"width"`  // pixels
-	Height  int     `yaml:"height"` // pixels
-	FPS     float64 `yaml:"fps"`
-	Loop    bool    `yaml:"loop"`
-	Enabled bool    `yaml:"enabled"`
+	Source   string         `yaml:"source"`
+	Format   string         `yaml:"format"`
+	Width    int            `yaml:"width"`  // pixels; 0: the camera chooses
+	Height   int            `yaml:"height"` // pixels; 0: the camera chooses
+	FPS      float64        `yaml:"fps"`    // 0: the camera chooses
+	Loop     bool           `yaml:"loop"`
+	Crop     []float64      `yaml:"crop"` // x, y, width, height as fractions; empty: all
+	Rotate   int            `yaml:"rotate"`
+	Flip     string         `yaml:"flip"`
+	Controls map[string]int `yaml:"controls"`
+	Enabled  bool           `yaml:"enabled"`
 }
 
 // Decide says how predictions become a stable label.
@@ -156,7 +160,7 @@ func Default() Config {
 
 // defaultCamera is what a camera is before its keys are read.
 func defaultCamera() Camera {
-	return Camera{Source: "auto", Format: "auto", Width: 640, Height: 480, FPS: 0, Loop: true, Enabled: true}
+	return Camera{Source: "auto", Format: "auto", Loop: true, Flip: "none", Enabled: true}
 }
 
 // CameraNames lists the cameras in one order for every run.

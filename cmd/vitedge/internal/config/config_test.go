@@ -24,10 +24,7 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	cfg, warnings, err := Load(Input{Path: "../../vitedge.yaml"})
 	require.NoError(t, err)
 	require.Empty(t, warnings)
-	want := Default()
-	want.HTTP.Hosts = cfg.HTTP.Hosts // [] and nothing are the same
-	require.Empty(t, cfg.HTTP.Hosts)
-	require.Equal(t, &want, cfg)
+	require.Equal(t, Default(), *cfg)
 }
 
 func TestSampleHasEveryKey(t *testing.T) {
@@ -84,6 +81,10 @@ func TestErrors(t *testing.T) {
 		{"a secret file that is missing", "mqtt:\n  username: me\n  password_file: /nonexistent/pw\n", []string{"vitedge.yaml:3: mqtt.password_file is /nonexistent/pw, which cannot be read: no such file or directory"}},
 		{"outbox too small", "mqtt:\n  outbox:\n    bytes: 1KiB\n", []string{"vitedge.yaml:3: mqtt.outbox.bytes is 1KiB; want 64KiB to 1GiB"}},
 		{"not a number", "decide:\n  threshold: .nan\n", []string{`vitedge.yaml:2: decide.threshold is ".nan"; want a number`}},
+		{"half a size", "cameras: {a: {width: 640}}\n", []string{"vitedge.yaml:1: cameras.a.width is 640 and cameras.a.height is 0; set both or neither"}},
+		{"a crop outside", "cameras: {a: {crop: [0.5, 0, 0.6, 1]}}\n", []string{"vitedge.yaml:1: cameras.a.crop is [0.5 0 0.6 1]; want x, y, width and height as fractions inside the frame, or nothing"}},
+		{"a crop of words", "cameras: {a: {crop: [left]}}\n", []string{`vitedge.yaml:1: cameras.a.crop has "left" in its list; want numbers`}},
+		{"a control without number", "cameras: {a: {controls: {gain: high}}}\n", []string{`vitedge.yaml:1: cameras.a.controls has "gain=high" in its list; want names and whole numbers, such as brightness=10`}},
 		{"listen without port", "http:\n  listen: localhost\n", []string{`vitedge.yaml:2: http.listen is "localhost"; want ADDRESS:PORT, such as 127.0.0.1:8780`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,7 +121,8 @@ func TestEnvironmentForEveryKey(t *testing.T) {
 		"cameras.cam.format": "mjpeg", "decide.votes": "4", "log.level": "debug", "log.format": "json", "http.listen": "[::1]:1",
 		"mqtt.reconnect_min": "20ms", "mqtt.outbox.bytes": "128KiB", "decide.threshold": "0.25", "http.hosts": "a,b",
 		"cameras.cam.loop": "false", "cameras.cam.enabled": "false", "mqtt.commands": "false", "home_assistant.discovery": "false",
-		"decide.window": "7",
+		"decide.window": "7", "cameras.cam.crop": "0,0.25,0.5,0.5", "cameras.cam.rotate": "90", "cameras.cam.flip": "both",
+		"cameras.cam.controls": "brightness=10,contrast=-3",
 	}
 	var environ []string
 	for _, key := range Keys() {
@@ -185,6 +187,18 @@ func TestErrorsNameTheirOrigin(t *testing.T) {
 	}, strings.Split(err.Error(), "\n"))
 }
 
+func TestOnlyCamera(t *testing.T) {
+	flag := Setting{"--camera", "cameras.*.source", "file:/p"}
+	cfg, _, err := load(t, "", nil, flag)
+	require.NoError(t, err)
+	require.Equal(t, "file:/p", cfg.Cameras["cam"].Source)
+	cfg, _, err = load(t, "cameras: {yard: {}}\n", nil, flag)
+	require.NoError(t, err)
+	require.Equal(t, "file:/p", cfg.Cameras["yard"].Source)
+	_, _, err = load(t, "cameras: {a: {source: x}, b: {source: y}}\n", nil, flag)
+	require.EqualError(t, err, "--camera: means one camera, but there are 2: a, b; use --set cameras.NAME.…")
+}
+
 func TestUnknownVariableWarns(t *testing.T) {
 	_, warnings, err := load(t, "", []string{"VITEDGE_MQTT_ULR=x", "VITEDGE_SERVICE_HOST=10.0.0.1", "VITEDGE_KERNEL=generic", "PATH=/bin"})
 	require.NoError(t, err)
@@ -199,7 +213,7 @@ func TestCameras(t *testing.T) {
 		[]string{"VITEDGE_CAMERAS_FRONT_DOOR_FPS=5"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"front-door", "yard"}, cfg.CameraNames())
-	require.Equal(t, Camera{Source: "/dev/video0", Format: "auto", Width: 640, Height: 480, FPS: 5, Loop: true, Enabled: true}, cfg.Cameras["front-door"])
+	require.Equal(t, Camera{Source: "/dev/video0", Format: "auto", FPS: 5, Loop: true, Flip: "none", Enabled: true}, cfg.Cameras["front-door"])
 	require.False(t, cfg.Cameras["yard"].Loop)
 }
 
@@ -225,7 +239,7 @@ func TestSystemdDirectories(t *testing.T) {
 func TestYAMLReadsBack(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "pw")
 	require.NoError(t, os.WriteFile(secret, []byte("hunter2"), 0o600))
-	cfg, _, err := load(t, "mqtt:\n  username: me\n  password_file: "+secret+"\n  outbox: {bytes: 200000}\ncameras: {a: {source: 'file:/x y'}, b: {}}\nhttp: {hosts: [a, b]}\n", nil)
+	cfg, _, err := load(t, "mqtt:\n  username: me\n  password_file: "+secret+"\n  outbox: {bytes: 200000}\ncameras: {a: {source: 'file:/x y', crop: [0, 0, 0.5, 1], controls: {gain: 3}}, b: {}}\nhttp: {hosts: [a, b]}\n", nil)
 	require.NoError(t, err)
 	printed, err := cfg.YAML()
 	require.NoError(t, err)

@@ -82,10 +82,22 @@ func (l *loader) environ(env map[string]string) {
 	}
 }
 
+// OnlyCamera stands for the name of the camera in the key of a Setting, where
+// there is just one.
+const OnlyCamera = "*"
+
 // settings applies the command line.
 func (l *loader) settings(settings []Setting) {
 	for _, s := range settings {
 		o := origin{where: s.Flag}
+		if strings.HasPrefix(s.Key, "cameras."+OnlyCamera+".") {
+			names := l.cfg.CameraNames()
+			if len(names) != 1 {
+				l.problems.add(o, "", "means one camera, but there are %d: %s; use --set cameras.NAME.…", len(names), strings.Join(names, ", "))
+				continue
+			}
+			s.Key = strings.Replace(s.Key, OnlyCamera, names[0], 1)
+		}
 		found := false
 		walk(reflect.ValueOf(&l.cfg).Elem(), "", func(key string, v reflect.Value) {
 			if key != s.Key {

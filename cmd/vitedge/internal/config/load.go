@@ -174,7 +174,7 @@ func (l *loader) mapping(where string, n *yaml.Node, v reflect.Value, key string
 			continue
 		}
 		l.origins[dotted] = at(child)
-		if field.Kind() == reflect.Struct || field.Kind() == reflect.Map {
+		if isGroup(field) {
 			l.mapping(where, child, field, dotted)
 			continue
 		}
@@ -182,35 +182,53 @@ func (l *loader) mapping(where string, n *yaml.Node, v reflect.Value, key string
 	}
 }
 
-// scalar fills a value that has no keys below it. A list of texts may be
-// written as a YAML list or as one text with commas.
+// isGroup reports whether v has keys below it: a struct, or the cameras.
+func isGroup(v reflect.Value) bool {
+	return v.Kind() == reflect.Struct || v.Kind() == reflect.Map && v.Type().Elem().Kind() == reflect.Struct
+}
+
+// scalar fills a value that has no keys below it. Lists may be written as YAML
+// has them, or as one text with commas.
 func (l *loader) scalar(o origin, n *yaml.Node, v reflect.Value, key string) {
-	if list, ok := v.Addr().Interface().(*[]string); ok && n.Kind == yaml.SequenceNode {
-		*list = nil
-		for _, item := range n.Content {
-			if item = resolve(item); item.Kind != yaml.ScalarNode {
-				l.problems.add(o, key, "has %s in its list; want texts", kindName(item))
-				return
-			}
-			*list = append(*list, item.Value)
-		}
-		return
-	}
-	if n.Kind != yaml.ScalarNode {
+	text, ok := n.Value, true
+	switch {
+	case n.Kind == yaml.SequenceNode && v.Kind() == reflect.Slice:
+		text, ok = l.flatten(o, key, n, 1, ",")
+	case n.Kind == yaml.MappingNode && v.Kind() == reflect.Map:
+		text, ok = l.flatten(o, key, n, 2, "=")
+	case n.Kind != yaml.ScalarNode:
 		l.problems.add(o, key, "is %s; want one value", kindName(n))
 		return
+	case n.Tag == "!!null":
+		if text = ""; v.Kind() != reflect.String && v.Kind() != reflect.Slice && v.Kind() != reflect.Map {
+			l.problems.add(o, key, "has no value")
+			return
+		}
 	}
-	if n.Tag == "!!null" && v.Kind() != reflect.String && v.Kind() != reflect.Slice {
-		l.problems.add(o, key, "has no value")
+	if !ok {
 		return
 	}
-	value := n.Value
-	if n.Tag == "!!null" {
-		value = ""
-	}
-	if err := setText(v, value); err != nil {
+	if err := setText(v, text); err != nil {
 		l.problems.add(o, key, "%s", err)
 	}
+}
+
+// flatten writes the content of n as the one text that setText reads, joining
+// each group of so many nodes.
+func (l *loader) flatten(o origin, key string, n *yaml.Node, group int, joint string) (string, bool) {
+	var items []string
+	for i := 0; i+group <= len(n.Content); i += group {
+		var item []string
+		for _, c := range n.Content[i : i+group] {
+			if c = resolve(c); c.Kind != yaml.ScalarNode {
+				l.problems.add(o, key, "has %s in its list; want single values", kindName(c))
+				return "", false
+			}
+			item = append(item, c.Value)
+		}
+		items = append(items, strings.Join(item, joint))
+	}
+	return strings.Join(items, ","), true
 }
 
 func orFile(key string) string {
@@ -293,7 +311,7 @@ func walk(v reflect.Value, key string, f func(key string, v reflect.Value)) {
 		for i := range v.NumField() {
 			walk(v.Field(i), join(key, v.Type().Field(i).Tag.Get("yaml")), f)
 		}
-	case v.Kind() == reflect.Map:
+	case isGroup(v):
 		names := v.MapKeys()
 		slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 		for _, name := range names {

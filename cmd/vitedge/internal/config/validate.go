@@ -98,16 +98,30 @@ func (v validator) cameras(c *Config) {
 		camera, key := c.Cameras[name], "cameras."+name
 		v.check(cameraPattern.MatchString(name), key, "is not a name of a camera; want 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit")
 		v.check(!slices.Contains(reserved, name), key, "is a topic of the device; choose another name")
-		v.check(camera.Source != "", key+".source", "is empty; want auto, /dev/videoN, file:PATH or test:NAME")
+		v.check(camera.Source != "", key+".source", "is empty; want auto, /dev/videoN, file:PATH, http://… or test:")
 		if other, twice := sources[camera.Source]; twice && camera.Source != "" {
 			v.check(false, key+".source", "is %q, which camera %s has already", camera.Source, other)
 		}
 		sources[camera.Source] = name
-		v.check(camera.FPS >= 0 && camera.FPS <= 240, key+".fps", "is %v; want 0 (the camera's own) to 240", camera.FPS)
-		v.within(key+".width", camera.Width, 16, 8192)
-		v.within(key+".height", camera.Height, 16, 8192)
-		v.oneOf(key+".format", camera.Format, "auto", "yuyv", "mjpeg")
+		v.check(camera.FPS >= 0 && camera.FPS <= 1000, key+".fps", "is %v; want 0 (the camera's own) to 1000", camera.FPS)
+		v.within(key+".width", camera.Width, 0, 16384)
+		v.within(key+".height", camera.Height, 0, 16384)
+		v.check((camera.Width == 0) == (camera.Height == 0), key+".width", "is %d and %s.height is %d; set both or neither", camera.Width, key, camera.Height)
+		v.oneOf(key+".format", camera.Format, "auto", "yuyv", "nv12", "grey", "rgb24", "bgr24", "mjpeg")
+		v.oneOf(key+".flip", camera.Flip, "none", "horizontal", "vertical", "both")
+		v.check(slices.Contains([]int{0, 90, 180, 270}, camera.Rotate), key+".rotate", "is %d; want 0, 90, 180 or 270", camera.Rotate)
+		v.check(insideFrame(camera.Crop), key+".crop", "is %v; want x, y, width and height as fractions inside the frame, or nothing", camera.Crop)
 	}
+}
+
+// insideFrame reports whether crop is empty, or x, y, width and height of a
+// part of the unit square.
+func insideFrame(crop []float64) bool {
+	if len(crop) == 0 {
+		return true
+	}
+	return len(crop) == 4 && crop[0] >= 0 && crop[1] >= 0 && crop[2] > 0 && crop[3] > 0 &&
+		crop[0]+crop[2] <= 1 && crop[1]+crop[3] <= 1
 }
 
 func (v validator) mqtt(m *MQTT) {

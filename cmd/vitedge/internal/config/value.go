@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,16 +84,44 @@ func setText(v reflect.Value, text string) error {
 		}
 		*p = s
 	case *[]string:
+		*p = parts(text)
+	case *[]float64:
 		*p = nil
-		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				*p = append(*p, part)
+		for _, part := range parts(text) {
+			f, err := strconv.ParseFloat(part, 64)
+			if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+				return fmt.Errorf("has %q in its list; want numbers", part)
 			}
+			*p = append(*p, f)
+		}
+	case *map[string]int:
+		*p = nil
+		for _, part := range parts(text) {
+			name, value, _ := strings.Cut(part, "=")
+			n, err := strconv.Atoi(strings.TrimSpace(value))
+			if err != nil {
+				return fmt.Errorf("has %q in its list; want names and whole numbers, such as brightness=10", part)
+			}
+			if *p == nil {
+				*p = make(map[string]int)
+			}
+			(*p)[strings.TrimSpace(name)] = n
 		}
 	default:
 		panic(fmt.Sprintf("config: no parser for %s", v.Type()))
 	}
 	return nil
+}
+
+// parts splits a list that is written in one text.
+func parts(text string) []string {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
 }
 
 // text writes a scalar or list as setText reads it.
@@ -101,6 +131,18 @@ func text(v reflect.Value) string {
 		return shortDuration(x)
 	case []string:
 		return strings.Join(x, ",")
+	case []float64:
+		list := make([]string, len(x))
+		for i, f := range x {
+			list[i] = strconv.FormatFloat(f, 'g', -1, 64)
+		}
+		return strings.Join(list, ",")
+	case map[string]int:
+		var list []string
+		for _, name := range slices.Sorted(maps.Keys(x)) {
+			list = append(list, fmt.Sprintf("%s=%d", name, x[name]))
+		}
+		return strings.Join(list, ",")
 	case float64:
 		return strconv.FormatFloat(x, 'g', -1, 64)
 	default:

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/cmd/vitedge/internal/brokertest"
+	"vitedge/cmd/vitedge/internal/publish"
+)
+
+// process is the daemon as a process of its own.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+
+	mu  sync.Mutex
+	out bytes.Buffer // both streams
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// startDaemon runs "vitedge run" with args until the test ends.
+func startDaemon(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, done: make(chan struct{})}
+	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--set", "state_dir=" + t.TempDir()}, args...)...)
+	p.cmd.Env = append(append(os.Environ(), asCommand+"=1"), environ...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.done
+		if t.Failed() {
+			t.Logf("the daemon said:\n%s", p.output())
+		}
+	})
+	return p
+}
+
+// wait waits for the end and returns the exit status.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(brokertest.Patience):
+		p.t.Fatal("the daemon does not end")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// colors writes the model and a folder of pictures and returns the flags that
+// use them with a broker.
+func colors(t *testing.T, broker, pictures string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	model, err := writeColorModel(filepath.Join(dir, "model"))
+	require.NoError(t, err)
+	require.NoError(t, writePictures(filepath.Join(dir, "pictures"), pictures))
+	return []string{
+		"--model", model, "--camera", "file:" + filepath.Join(dir, "pictures"), "--broker", broker, "--http", "",
+		"--set", "device.id=pi", "--set", "model.threads=1", "--set", "mqtt.reconnect_min=10ms", "--set", "mqtt.reconnect_max=100ms",
+		"--set", "decide.hold=0s",
+	}
+}
+
+func labels(t *testing.T, payloads []string) string {
+	t.Helper()
+	var got []string
+	for _, p := range payloads {
+		var m publish.Prediction
+		require.NoError(t, json.Unmarshal([]byte(p), &m), p)
+		got = append(got, m.Label)
+	}
+	return strings.Join(got, " ")
+}
+
+// TestFolderToTheEnd classifies a folder once: the labels arrive in order, a
+// broken file is counted, and the daemon ends by itself with 0.
+func TestFolderToTheEnd(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("#")
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "red red red broken green green green grey grey grey"),
+		"--set", "cameras.cam.loop=false", "--interval", "0s", "--set", "mqtt.predictions=1ns")...)
+	require.Zero(t, d.wait(), d.output())
+	s.UntilOn("vitedge/pi/availability", "offline")
+
+	require.Equal(t, "red green unknown", labels(t, s.On("vitedge/pi/cam/state")))
+	var events []string
+	for _, p := range s.On("vitedge/pi/cam/event") {
+		var e publish.Event
+		require.NoError(t, json.Unmarshal([]byte(p), &e))
+		events = append(events, e.From+">"+e.To)
+	}
+	require.Equal(t, []string{"red>green", "green>unknown"}, events)
+	require.Equal(t, []string{"online", "offline"}, compact(s.On("vitedge/pi/availability")))
+	s.UntilOn("vitedge/pi/cam/availability", "online")
+	require.Contains(t, s.On("vitedge/pi/status")[0], `"model":{"name":"vit_colors"`)
+
+	late := b.Subscribe("#")
+	require.True(t, late.UntilOn("vitedge/pi/cam/state", "unknown").Retained)
+	require.True(t, late.UntilOn("vitedge/pi/availability", "offline").Retained)
+	require.True(t, late.UntilOn("vitedge/pi/status", "").Retained)
+}
+
+// compact leaves out repetitions.
+func compact(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if len(out) == 0 || out[len(out)-1] != s {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestBrokerKilledAndRestarted guards that messages come again by themselves,
+// and that nothing is lost of the events between.
+func TestBrokerKilledAndRestarted(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	s := b.Subscribe("vitedge/pi/cam/#")
+	startDaemon(t, nil, append(colors(t, "mqtt://"+p.Addr(), "red red red green green green"), "--interval", "1ms")...)
+	s.UntilOn("vitedge/pi/cam/state", "green")
+	s.UntilOn("vitedge/pi/cam/prediction", "")
+
+	p.Refuse(true)
+	b.Kill()
+	before := s.On("vitedge/pi/cam/event")
+	b.Restart()
+	s = b.Subscribe("vitedge/pi/#")
+	p.Refuse(false)
+	s.UntilOn("vitedge/pi/availability", "online")
+	s.UntilOn("vitedge/pi/cam/availability", "online")
+	s.UntilOn("vitedge/pi/cam/state", "red")
+	s.UntilOn("vitedge/pi/cam/prediction", "")
+	s.UntilOn("vitedge/pi/status", `"reconnects":1`)
+	s.Until("events", func([]brokertest.Message) bool { return len(s.On("vitedge/pi/cam/event")) > 10 })
+
+	last := uint64(0)
+	for _, payload := range append(before, s.On("vitedge/pi/cam/event")...) {
+		var e publish.Event
+		require.NoError(t, json.Unmarshal([]byte(payload), &e))
+		// One that was in flight when the broker died may come twice, and one
+		// that it acknowledged may not have reached its subscriber.
+		require.LessOrEqual(t, e.Seq, last+2)
+		last = max(last, e.Seq)
+	}
+}
+
+func TestWillOnKill(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/availability")
+	d := startDaemon(t, nil, colors(t, b.URL(), "red")...)
+	s.UntilOn("vitedge/pi/availability", "online")
+	require.NoError(t, d.cmd.Process.Kill())
+	s.UntilOn("vitedge/pi/availability", "offline")
+}
+
+func TestSIGTERM(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/availability")
+	d := startDaemon(t, nil, colors(t, b.URL(), "red")...)
+	s.UntilOn("vitedge/pi/availability", "online")
+	began := time.Now()
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+	t.Logf("ended after %v", time.Since(began))
+	s.UntilOn("vitedge/pi/availability", "offline")
+	require.Contains(t, d.output(), "disconnected from the broker", "the farewell must not be the will")
+}
+
+// TestSIGTERMWithADeadBroker freezes the broker first: the daemon does not
+// wait for it for long, and a second signal ends it at once.
+func TestSIGTERMWithADeadBroker(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/availability")
+	args := colors(t, b.URL(), "red")
+	d := startDaemon(t, nil, args...)
+	s.UntilOn("vitedge/pi/availability", "online")
+	b.Freeze()
+	began := time.Now()
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+	t.Logf("ended after %v", time.Since(began))
+	require.Contains(t, d.output(), "left without a word")
+	b.Thaw()
+
+	d = startDaemon(t, nil, args...)
+	s.Until("online again", func([]brokertest.Message) bool {
+		got := s.On("vitedge/pi/availability")
+		return len(got) > 2 && got[len(got)-1] == "online"
+	})
+	b.Freeze()
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	brokertest.Eventually(t, "the first signal", func() bool { return strings.Contains(d.output(), "stopping") })
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	d.wait()
+	status := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, status.Signaled() && status.Signal() == syscall.SIGTERM, d.cmd.ProcessState.String())
+	b.Thaw()
+}
+
+func TestWithoutABroker(t *testing.T) {
+	d := startDaemon(t, nil, append(colors(t, "", "red red red"), "--set", "cameras.cam.loop=false", "--interval", "0s")...)
+	require.Zero(t, d.wait(), d.output())
+	require.Contains(t, d.output(), "to=red")
+}
+
+func TestMissingFolder(t *testing.T) {
+	args := colors(t, "", "red")
+	d := startDaemon(t, nil, append(args, "--camera", "file:/nonexistent")...)
+	require.Equal(t, exitConfig, d.wait())
+	require.Contains(t, d.output(), "vitedge: cameras.cam: stat /nonexistent: no such file or directory")
+}
+
+func TestLogFormats(t *testing.T) {
+	args := append(colors(t, "", "red"), "--set", "cameras.cam.loop=false")
+	d := startDaemon(t, nil, append(args, "--log-format", "json")...)
+	require.Zero(t, d.wait())
+	for line := range strings.Lines(d.output()) {
+		var record map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &record), line)
+		require.Contains(t, record, "time")
+	}
+	d = startDaemon(t, []string{"JOURNAL_STREAM=8:1"}, args...)
+	require.Zero(t, d.wait())
+	require.NotContains(t, d.output(), "time=")
+	require.True(t, strings.HasPrefix(d.output(), "level=INFO msg=\"model loaded\""), d.output())
+}

@@ -1,0 +1,132 @@
+// Package engine is one model that several cameras share.
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"vitedge/camera"
+	"vitedge/cmd/vitedge/internal/pipeline"
+	"vitedge/quant"
+	"vitedge/vitlite"
+)
+
+// ErrMissing says that there is no model file.
+var ErrMissing = errors.New("no model file")
+
+// Engine runs one inference at a time, with all its threads: two at once would
+// each take twice as long.
+type Engine struct {
+	mu     sync.Mutex
+	model  *vitlite.Model
+	logits []float32 // [classes]
+	info   Info
+}
+
+// Info says which model it is.
+type Info struct {
+	Name   string // of the architecture, else of the file
+	SHA256 string // of the file, in hex
+	Kernel string // implementation of the kernels in use
+	Config quant.Config
+}
+
+// ID is the short name of the model in messages: "vit-tiny@ab12cd34".
+func (i Info) ID() string { return i.Name + "@" + i.SHA256[:min(8, len(i.SHA256))] }
+
+// Load reads the model file at path, int8 or float.
+func Load(path string, threads int) (*Engine, error) {
+	if err := vitlite.CheckKernel(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s; make one on a workstation with \"quantize SOURCE model.safetensors\" and copy it there, or name another with --model or model.path", ErrMissing, path)
+	}
+	checkpoint, err := quant.Open(path, quant.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer checkpoint.Close()
+	model, err := vitlite.New(checkpoint, threads)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := vitlite.NewPreprocessor(model.Preprocess()); err != nil {
+		model.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	name := checkpoint.Config.Architecture
+	if name == "" {
+		name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	return &Engine{
+		model:  model,
+		logits: make([]float32, model.Config().Classes),
+		info:   Info{Name: name, SHA256: checkpoint.SHA256, Kernel: vitlite.Kernel(), Config: model.Config()},
+	}, nil
+}
+
+// Info says which model it is.
+func (e *Engine) Info() Info { return e.info }
+
+// Close gives the model's threads back. No Eye may be used afterwards.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.model.Close()
+}
+
+// Eye is the engine as one camera sees it: it has its own buffers for what
+// comes before the model, so that cameras wait for each other only there.
+type Eye struct {
+	engine       *Engine
+	picture      camera.Picture
+	preprocessor *vitlite.Preprocessor
+	pixels       []byte // [side][side][3]
+}
+
+var _ pipeline.Classifier = (*Eye)(nil)
+
+// Eye makes one for a camera. It belongs to one goroutine.
+func (e *Engine) Eye() *Eye {
+	preprocess := e.model.Preprocess()
+	p, err := vitlite.NewPreprocessor(preprocess)
+	if err != nil {
+		panic("engine: " + err.Error()) // Load has tried it
+	}
+	return &Eye{
+		engine:       e,
+		picture:      camera.Picture{Target: preprocess.Resize.Size},
+		preprocessor: p,
+		pixels:       make([]byte, 3*preprocess.Crop*preprocess.Crop),
+	}
+}
+
+// Classify answers for one frame. It does not allocate once a frame of the
+// same size has been seen, other than what decoding a JPEG takes.
+func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, pipeline.Timing, error) {
+	var t pipeline.Timing
+	began := time.Now()
+	if err := f.Decode(&e.picture); err != nil {
+		return nil, t, err
+	}
+	if err := e.preprocessor.Process(e.pixels, &e.picture); err != nil {
+		return nil, t, fmt.Errorf("%w: %w", camera.ErrCorrupt, err)
+	}
+	t.Preprocess = time.Since(began)
+
+	e.engine.mu.Lock()
+	defer e.engine.mu.Unlock()
+	began = time.Now()
+	if err := e.engine.model.Forward(e.engine.logits, e.pixels); err != nil {
+		return nil, t, err
+	}
+	top := vitlite.TopK(dst, e.engine.logits, e.engine.model.Labels())
+	t.Infer = time.Since(began)
+	return top, t, nil
+}

@@ -1,0 +1,361 @@
+// Package pipeline takes frames from one camera to decisions:
+//
+//	capture -> preprocess -> infer -> decide -> sinks
+//
+// One goroutine does it all for a camera, because a camera gives its newest
+// frame whenever it is asked: while the model works, frames pass by and are
+// counted, and none is ever queued. What sinks do must not take time; a dead
+// broker is the business of the one that publishes.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vitedge/camera"
+	"vitedge/vitlite"
+)
+
+// slice is how often a pipeline that waits shows that it is alive.
+const slice = 5 * time.Second
+
+// errorPause is the time that a frame that could not be used costs.
+const errorPause = 10 * time.Millisecond
+
+// Classifier is the model as one camera sees it.
+type Classifier interface {
+	// Classify fills dst with the best classes of f, best first. An error that
+	// wraps camera.ErrCorrupt means that the frame is bad.
+	Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Timing, error)
+}
+
+// Timing is where the time of one classification went.
+type Timing struct {
+	Preprocess time.Duration // decoding, resizing
+	Infer      time.Duration // the model
+}
+
+// Reasons for which a frame is not classified.
+const (
+	Stale   = "stale"   // a newer one was there
+	Corrupt = "corrupt" // it was broken
+	Failed  = "failed"  // the model gave no answer
+)
+
+// Result is one classified frame.
+type Result struct {
+	Source   string    // name of the camera
+	Time     time.Time // when the frame was captured
+	Width    int       // of the frame, in pixels
+	Height   int
+	Age      time.Duration        // of the frame when preprocessing began
+	Vote     vitlite.Prediction   // best class, or Unknown
+	Top      []vitlite.Prediction // best first; valid during the call
+	Decision Decision
+	Timing   Timing
+	Total    time.Duration // from taking the frame to deciding
+	Asked    bool          // somebody asked for this very classification
+}
+
+// Sink is told what happens. It is called from one goroutine for each camera
+// and must not block.
+type Sink interface {
+	Classified(r *Result)
+	Dropped(source, reason string, n uint64)
+	Available(source string, up bool)
+}
+
+// Settings can be changed while a pipeline runs.
+type Settings struct {
+	Enabled   bool
+	Threshold float64       // probability, 0 to 1
+	Interval  time.Duration // least time between two inferences
+	Top       int           // classes in a result
+	Rule      Rule
+}
+
+// Options make a pipeline.
+type Options struct {
+	Name       string
+	Open       func(context.Context) (camera.Camera, error)
+	Classifier Classifier
+	Settings   Settings
+	Sinks      []Sink
+	Log        *slog.Logger
+}
+
+// Pipeline is that of one camera.
+type Pipeline struct {
+	o        Options
+	slice    time.Duration
+	requests chan request
+	changed  chan struct{} // the settings are others
+
+	mu       sync.Mutex
+	settings Settings
+
+	up   atomic.Int32 // 0: not known yet, 1: up, -1: down
+	beat atomic.Int64 // Unix nanoseconds of the last sign of life
+
+	// The rest belongs to Run.
+	cam      camera.Camera
+	decider  *Decider
+	top      []vitlite.Prediction
+	sequence uint64 // after that of the last frame
+	started  bool
+	failure  string // of the model, logged last
+}
+
+// New makes a pipeline that does nothing yet.
+func New(o Options) *Pipeline {
+	p := &Pipeline{
+		o:        o,
+		slice:    slice,
+		requests: make(chan request),
+		changed:  make(chan struct{}, 1),
+		settings: o.Settings,
+		decider:  NewDecider(o.Settings.Rule),
+	}
+	p.alive()
+	return p
+}
+
+// Name is that of the camera.
+func (p *Pipeline) Name() string { return p.o.Name }
+
+// Settings returns what is in force.
+func (p *Pipeline) Settings() Settings {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.settings
+}
+
+// Set replaces the settings.
+func (p *Pipeline) Set(s Settings) {
+	p.mu.Lock()
+	p.settings = s
+	p.mu.Unlock()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// LastSign is when the pipeline was last seen to move. While a pipeline is
+// healthy this is never more than a few seconds and one inference ago, also
+// when it waits for a camera or is switched off.
+func (p *Pipeline) LastSign() time.Time { return time.Unix(0, p.beat.Load()) }
+
+func (p *Pipeline) alive() { p.beat.Store(time.Now().UnixNano()) }
+
+// Up reports whether the camera delivers, as far as is known.
+func (p *Pipeline) Up() bool { return p.up.Load() == 1 }
+
+// Run works until ctx ends or a source without loop is at its end; both are
+// nil. An error means that the camera cannot be as it is configured.
+func (p *Pipeline) Run(ctx context.Context) error {
+	defer p.close()
+	var due time.Time // of the next inference
+	opened := false
+	for {
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.alive()
+		s := p.Settings()
+		p.decider.SetRule(s.Rule)
+		wait := time.Until(due)
+		if !s.Enabled {
+			p.close()
+			wait = p.slice
+		}
+		var asked *request
+		if wait > 0 {
+			r, ok := p.idle(ctx, min(wait, p.slice))
+			if !ok || !s.Enabled {
+				r.refuse(s.Enabled)
+				continue
+			}
+			asked = r
+		} else {
+			asked = p.pending()
+		}
+
+		if p.cam == nil {
+			cam, err := p.o.Open(ctx)
+			switch {
+			case err == nil:
+				p.cam, opened = cam, true
+			case ctx.Err() != nil:
+				asked.fail(ctx.Err())
+				return nil
+			case !opened:
+				asked.fail(err)
+				return err
+			default: // a folder that has gone since
+				p.down(err)
+				asked.fail(err)
+				due = time.Now().Add(p.slice)
+				continue
+			}
+		}
+		due = time.Now().Add(s.Interval)
+		if err := p.one(ctx, s, asked); errors.Is(err, io.EOF) {
+			asked.fail(errors.New("the source is at its end"))
+			return nil
+		} else if err != nil {
+			asked.fail(err)
+			// A folder of nothing but broken pictures must not keep a core busy.
+			due = due.Add(errorPause)
+		}
+	}
+}
+
+// idle waits until the time is over, the settings change or somebody asks. It
+// reports whether a frame is to be classified now.
+func (p *Pipeline) idle(ctx context.Context, wait time.Duration) (*request, bool) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case r := <-p.requests:
+		return &r, true
+	case <-timer.C:
+	case <-p.changed:
+	case <-ctx.Done():
+	}
+	return nil, false
+}
+
+// pending is what somebody asks for, or nil.
+func (p *Pipeline) pending() *request {
+	select {
+	case r := <-p.requests:
+		return &r
+	default:
+		return nil
+	}
+}
+
+// one takes a frame and does with it what is asked, or else classifies it. The
+// error says why there was no frame to look at; it has been reported.
+func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
+	// Without a limit of its own the call would hang for as long as a camera is
+	// unplugged, and not be told from one that hangs for ever.
+	limited, cancel := context.WithTimeout(ctx, p.slice)
+	f, err := p.cam.Next(limited)
+	cancel()
+	p.alive()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("the camera gives no frame")
+	case errors.Is(err, io.EOF):
+		return err
+	case errors.Is(err, camera.ErrCorrupt):
+		p.dropped(Corrupt, 1)
+		p.o.Log.Debug("a frame was corrupt", "camera", p.o.Name, "err", err)
+		return err
+	default:
+		p.down(err)
+		return err
+	}
+	taken := time.Now()
+	if p.started && f.Sequence > p.sequence {
+		p.dropped(Stale, f.Sequence-p.sequence)
+	}
+	p.started, p.sequence = true, f.Sequence+1
+	p.isUp()
+
+	if asked != nil && asked.snapshot {
+		asked.snap(f)
+		return nil
+	}
+	if len(p.top) != s.Top {
+		p.top = make([]vitlite.Prediction, s.Top)
+	}
+	top, timing, err := p.o.Classifier.Classify(p.top, f)
+	p.alive()
+	switch {
+	case errors.Is(err, camera.ErrCorrupt):
+		p.dropped(Corrupt, 1)
+		p.o.Log.Debug("a frame was corrupt", "camera", p.o.Name, "err", err)
+		return err
+	case err == nil && len(top) == 0:
+		err = errors.New("the model has no classes")
+		fallthrough
+	case err != nil:
+		p.dropped(Failed, 1)
+		p.failed(err)
+		return err
+	}
+	p.failure = ""
+
+	vote := Vote(top[0], s.Threshold)
+	now := time.Now()
+	r := Result{
+		Source: p.o.Name, Time: f.Time, Width: f.Width, Height: f.Height, Age: max(taken.Sub(f.Time), 0),
+		Vote: vote, Top: top, Decision: p.decider.Add(now, vote),
+		Timing: timing, Total: now.Sub(taken), Asked: asked != nil,
+	}
+	for _, sink := range p.o.Sinks {
+		sink.Classified(&r)
+	}
+	asked.done()
+	return nil
+}
+
+// close gives the camera back.
+func (p *Pipeline) close() {
+	if p.cam == nil {
+		return
+	}
+	if err := p.cam.Close(); err != nil {
+		p.o.Log.Debug("closing the camera", "camera", p.o.Name, "err", err)
+	}
+	p.cam, p.started = nil, false
+}
+
+func (p *Pipeline) dropped(reason string, n uint64) {
+	for _, sink := range p.o.Sinks {
+		sink.Dropped(p.o.Name, reason, n)
+	}
+}
+
+// down reports that the camera delivers no more. The camera itself logs why.
+func (p *Pipeline) down(err error) {
+	if p.up.Swap(-1) == -1 {
+		return
+	}
+	p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
+	for _, sink := range p.o.Sinks {
+		sink.Available(p.o.Name, false)
+	}
+}
+
+func (p *Pipeline) isUp() {
+	if p.up.Swap(1) == 1 {
+		return
+	}
+	for _, sink := range p.o.Sinks {
+		sink.Available(p.o.Name, true)
+	}
+}
+
+// failed logs what is wrong with the model, once for each fault.
+func (p *Pipeline) failed(err error) {
+	if text := err.Error(); text != p.failure {
+		p.failure = text
+		p.o.Log.Error("a frame could not be classified", "camera", p.o.Name, "err", err)
+	}
+}
+
+// String is the name in logs.
+func (p *Pipeline) String() string { return fmt.Sprintf("camera %s", p.o.Name) }

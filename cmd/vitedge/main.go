@@ -1,0 +1,91 @@
+// Vitedge takes pictures from cameras, classifies them with an int8 Vision
+// Transformer and publishes what it sees over MQTT.
+//
+//	vitedge run            main.go, flags.go, run.go, daemon.go
+//	vitedge classify       classify.go
+//	vitedge check-config   checkconfig.go, vitedge.yaml
+//	vitedge version        version.go
+//
+// Results go to stdout, messages to stderr. The exit status is 0, 1 after a
+// failure, 2 after wrong arguments, and 78 when the configuration is wrong or
+// there is no model file, which trying again does not mend.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"vitedge/cmd/vitedge/internal/config"
+	"vitedge/cmd/vitedge/internal/engine"
+)
+
+// Exit statuses. 78 is EX_CONFIG of sysexits.h.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+	exitConfig  = 78
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// usageError is a wrong command line.
+type usageError struct{ error }
+
+// configError is a fault that only somebody who changes the configuration can
+// mend.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
+// run is the command without the process around it. It returns the exit
+// status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := newRun("vitedge")
+	cmd.Short = "Classify what cameras see and publish it over MQTT"
+	cmd.AddCommand(newRun("run"), newClassify(), newCheckConfig(), newVersion())
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+
+	err := cmd.ExecuteContext(ctx)
+	var usage usageError
+	var faults *config.Error
+	var fault configError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "vitedge: %v; see vitedge --help\n", err)
+		return exitUsage
+	case errors.As(err, &faults), errors.As(err, &fault), errors.Is(err, engine.ErrMissing):
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "vitedge: %s\n", strings.TrimSuffix(line, "\n"))
+		}
+		return exitConfig
+	}
+	fmt.Fprintf(stderr, "vitedge: %v\n", err)
+	return exitFailure
+}
+
+// noArgs refuses arguments, and commands that do not exist.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command %q", args[0])}
+	}
+	return nil
+}
