@@ -150,6 +150,11 @@ func (p *Pool) FloatGemm(dst []float32, ldc int, a []float32, lda, m int, b *Pan
 	}
 	p.float = floatJob{dst: dst, ldc: ldc, a: a, lda: lda, m: m, b: b, add: add}
 	p.float.panelParts, p.float.rowParts = split(p.threads, (b.N+floatCols-1)/floatCols, (m+active.floatRows-1)/active.floatRows)
+	if b.N%floatCols != 0 {
+		for i := range p.workers {
+			p.workers[i].tile(min(m, maxFloatRows) * floatCols)
+		}
+	}
 	p.Run(p.float.panelParts*p.float.rowParts, p.runFloat)
 }
 

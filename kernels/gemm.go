@@ -157,6 +157,7 @@ func (p *Pool) Gemm(dst []float32, ldc int, a *Activations, w *Weights, add bool
 	}
 	p.gemm = gemmJob{dst: dst, ldc: ldc, a: a, w: w, add: add}
 	p.gemm.panelParts, p.gemm.rowParts = split(p.threads, (w.n+w.impl.b.rows-1)/w.impl.b.rows, (a.m+w.impl.tile-1)/w.impl.tile)
+	p.gemm.reserve(p.workers)
 	p.Run(p.gemm.panelParts*p.gemm.rowParts, p.runGemm)
 }
 
@@ -188,6 +189,28 @@ func part(i, n, total int) (lo, hi int) {
 	return i * total / n, (i + 1) * total / n
 }
 
+// rowsPerCall is how many rows one call of the micro-kernel takes: as many tiles as
+// its budget allows, at least one.
+func (g *gemmJob) rowsPerCall() int {
+	impl := g.w.impl
+	return max(1, impl.budget/(impl.tile*impl.b.rows*g.w.kp)) * impl.tile
+}
+
+// reserve sees to the workers' scratch memory before any of them runs: which one
+// gets a chunk is chance, and the first to get one should not be the first to
+// allocate.
+func (g *gemmJob) reserve(workers []Worker) {
+	nr := g.w.impl.b.rows
+	for i := range workers {
+		if g.w.impl.expand != nil {
+			workers[i].expanded(2 * nr * g.w.kp)
+		}
+		if g.w.n%nr != 0 {
+			workers[i].tile(min(g.rowsPerCall(), g.a.m) * nr)
+		}
+	}
+}
+
 // run computes one chunk of the job with one worker's scratch memory.
 func (g *gemmJob) run(worker *Worker, chunk int) {
 	a, w, impl := g.a, g.w, g.w.impl
@@ -195,9 +218,7 @@ func (g *gemmJob) run(worker *Worker, chunk int) {
 	p0, p1 := part(chunk%g.panelParts, g.panelParts, (w.n+nr-1)/nr)
 	t0, t1 := part(chunk/g.panelParts, g.rowParts, (a.m+mr-1)/mr)
 	r0, r1 := t0*mr, min(t1*mr, a.m)
-	// A call takes as many tiles as its budget allows, at least one.
-	step := max(1, impl.budget/(mr*nr*w.kp)) * mr
-
+	step := g.rowsPerCall()
 	args := &worker.gemm
 	lda := w.kp * impl.aType.size()
 	for panel := p0; panel < p1; panel++ {

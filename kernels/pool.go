@@ -174,6 +174,14 @@ func (w *Worker) expanded(n int) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(w.wide))
 }
 
+// Reserve gives every worker n floats of scratch memory, so that no chunk has to
+// allocate.
+func (p *Pool) Reserve(n int) {
+	for i := range p.workers {
+		p.workers[i].Scratch(n)
+	}
+}
+
 // Scratch returns n floats of scratch memory for the caller's chunk. It has what
 // the worker's last chunk left in it.
 func (w *Worker) Scratch(n int) []float32 {

@@ -43,6 +43,9 @@ func newKeys(tokens, d int) *kernels.Panels {
 	return k
 }
 
+// attentionScratch is the floats that a chunk needs: scores, and a scale a row.
+func attentionScratch(tokens int) int { return attentionRows * (paddedTokens(tokens) + 1) }
+
 // paddedTokens is the length of a row of scores, whole vectors.
 func paddedTokens(tokens int) int { return (tokens + 15) / 16 * 16 }
 
@@ -58,7 +61,7 @@ func (s *state) attendRows(w *kernels.Worker, chunk int) {
 	m, d := min(attentionRows, s.tokens-first), s.headDim
 	tp := paddedTokens(s.tokens)
 
-	scratch := w.Scratch(attentionRows * (tp + 1))
+	scratch := w.Scratch(attentionScratch(s.tokens))
 	scores, scale := scratch[:m*tp], scratch[attentionRows*tp:][:m]
 
 	q := s.qkv[first*3*s.dim+head*d:]

@@ -58,6 +58,7 @@ func newState(cfg quant.Config, e *embedding, pool *kernels.Pool) *state {
 		embed:        e,
 		activation:   activations[cfg.Activation],
 	}
+	pool.Reserve(attentionScratch(t))
 	noBias := make([]float32, s.headDim+15)
 	for h := range s.heads {
 		s.keys = append(s.keys, newKeys(t, s.headDim))

@@ -1,0 +1,216 @@
+package vitlite
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/kernels"
+	"vitedge/quant"
+)
+
+// open returns a small model of testdata in both precisions.
+func open(t *testing.T, name string) (float32, int8 *quant.Checkpoint) {
+	t.Helper()
+	c, err := quant.Open(filepath.Join("../testdata/reference", name), quant.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	q, err := c.Quantize(nil)
+	require.NoError(t, err)
+	require.True(t, q.Quantized())
+	return c, q
+}
+
+func load(t *testing.T, c *quant.Checkpoint, threads int) *Model {
+	t.Helper()
+	m, err := New(c, threads)
+	require.NoError(t, err)
+	t.Cleanup(m.Close)
+	return m
+}
+
+// picture is pixels that are the same everywhere, with some structure.
+func picture(m *Model) []byte {
+	side := m.Config().ImageSize
+	p := make([]byte, side*side*3)
+	for i := range p {
+		x, y, c := i/3%side, i/3/side, i%3
+		p[i] = byte(x*(7+c) + y*y*3/(c+1) + x*y/5)
+	}
+	return p
+}
+
+func logits(t *testing.T, m *Model, pixels []byte) []float32 {
+	t.Helper()
+	l := make([]float32, m.Config().Classes)
+	require.NoError(t, m.Forward(l, pixels))
+	return l
+}
+
+func hash(l []float32) string {
+	b := make([]byte, 0, 4*len(l))
+	for _, v := range l {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// The first bytes of the sha256 of the logits that every CPU gives: of models with
+// odd and with even sizes, in float32 and in int8.
+var goldenHashes = map[string][2]string{
+	"deit32-timm": {"09a10c39ca190b9b", "4795981eb8c43bbc"},
+	"odd48-hf":    {"9349b13dc31d7a7c", "ff8c2c334e2523b7"},
+	"vit64-timm":  {"8db70aac4b624b75", "4318b6c7c44edc22"},
+}
+
+// TestSameLogitsEverywhere runs under whatever implementation is active; natively
+// it also runs itself under each of the others that this CPU has.
+func TestSameLogitsEverywhere(t *testing.T) {
+	for name, want := range goldenHashes {
+		f, q := open(t, name)
+		for i, c := range []*quant.Checkpoint{f, q} {
+			m := load(t, c, 1)
+			require.Equal(t, want[i], hash(logits(t, m, picture(m))), "%s, %s, kernel %s", name, []string{"float32", "int8"}[i], Kernel())
+		}
+	}
+	if os.Getenv("VITEDGE_KERNEL") != "" {
+		return
+	}
+	for _, kernel := range kernels.Names() {
+		if kernel == Kernel() {
+			continue
+		}
+		t.Run(kernel, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestSameLogitsEverywhere$", "-test.v")
+			cmd.Env = append(os.Environ(), "VITEDGE_KERNEL="+kernel)
+			out, err := cmd.CombinedOutput()
+			if err != nil && strings.Contains(err.Error(), "exec format error") {
+				t.Skipf("cannot run %s for %s from inside an emulator", os.Args[0], runtime.GOARCH)
+			}
+			require.NoError(t, err, "%s", out)
+			require.Contains(t, string(out), "--- PASS: TestSameLogitsEverywhere")
+		})
+	}
+}
+
+func TestThreadsGiveTheSameLogits(t *testing.T) {
+	f, q := open(t, "vit64-timm")
+	for _, c := range []*quant.Checkpoint{f, q} {
+		one := load(t, c, 1)
+		want := logits(t, one, picture(one))
+		for _, threads := range []int{2, 3, 8} {
+			m := load(t, c, threads)
+			require.Equal(t, threads, m.Threads())
+			for range 5 {
+				require.Equal(t, want, logits(t, m, picture(m)), "%d threads", threads)
+			}
+		}
+	}
+}
+
+// TestNoStateBetweenFrames: a frame's logits do not depend on the frame before.
+func TestNoStateBetweenFrames(t *testing.T) {
+	_, q := open(t, "odd48-hf")
+	m := load(t, q, 2)
+	pixels := picture(m)
+	want := logits(t, m, pixels)
+	white := make([]byte, len(pixels))
+	for i := range white {
+		white[i] = 255
+	}
+	require.NotEqual(t, want, logits(t, m, white))
+	require.Equal(t, want, logits(t, m, pixels))
+}
+
+func TestForwardAllocatesNothing(t *testing.T) {
+	f, q := open(t, "vit64-timm")
+	for _, c := range []*quant.Checkpoint{f, q} {
+		for _, threads := range []int{1, 2} {
+			m := load(t, c, threads)
+			pixels, l := picture(m), make([]float32, m.Config().Classes)
+			forward := func() {
+				if err := m.Forward(l, pixels); err != nil {
+					t.Fatal(err)
+				}
+			}
+			require.Zero(t, testing.AllocsPerRun(5, forward), "%d threads", threads)
+		}
+	}
+}
+
+// TestInt8IsClose bounds the noise of int8 on random models, which have nothing
+// that smooths it out.
+func TestInt8IsClose(t *testing.T) {
+	for name := range goldenHashes {
+		f, q := open(t, name)
+		exact, coarse := load(t, f, 1), load(t, q, 1)
+		want, got := logits(t, exact, picture(exact)), logits(t, coarse, picture(coarse))
+		require.NotEqual(t, want, got)
+		var mean, signal, noise float64
+		for _, v := range want {
+			mean += float64(v) / float64(len(want))
+		}
+		for i, v := range want {
+			signal += (float64(v) - mean) * (float64(v) - mean)
+			noise += float64(v-got[i]) * float64(v-got[i])
+		}
+		sqnr := 10 * math.Log10(signal/noise)
+		t.Logf("%s: %.1f dB", name, sqnr)
+		require.Greater(t, sqnr, 25.0, name)
+	}
+}
+
+func TestForwardErrors(t *testing.T) {
+	f, _ := open(t, "odd48-hf")
+	m := load(t, f, 1)
+	l := make([]float32, m.Config().Classes)
+	require.ErrorContains(t, m.Forward(l, make([]byte, 7)), "7 bytes")
+	require.ErrorContains(t, m.Forward(l[1:], picture(m)), fmt.Sprintf("room for %d logits", len(l)-1))
+
+	// Weights that are finite and yet too large.
+	m.blocks[0].norm1.gamma[0] = math.MaxFloat32
+	m.blocks[0].norm1.beta[0] = math.MaxFloat32
+	require.ErrorContains(t, m.Forward(l, picture(m)), "beyond the range of float32")
+}
+
+func TestNewErrors(t *testing.T) {
+	f, _ := open(t, "odd48-hf")
+	_, err := New(f, -1)
+	require.ErrorContains(t, err, "threads is -1")
+	bad := *f
+	bad.Config.Heads = 7
+	_, err = New(&bad, 1)
+	require.ErrorContains(t, err, "num_attention_heads 7")
+	bad = *f
+	bad.Config.Depth++
+	_, err = New(&bad, 1)
+	require.ErrorContains(t, err, fmt.Sprintf("vit.encoder.layer.%d.", f.Config.Depth))
+}
+
+func BenchmarkForward(b *testing.B) {
+	c, err := quant.Open("../testdata/reference/vit64-timm", quant.Options{})
+	require.NoError(b, err)
+	q, err := c.Quantize(nil)
+	require.NoError(b, err)
+	m, err := New(q, 1)
+	require.NoError(b, err)
+	defer m.Close()
+	pixels, l := picture(m), make([]float32, m.Config().Classes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := m.Forward(l, pixels); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
