@@ -174,11 +174,12 @@ func (w *Worker) expanded(n int) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(w.wide))
 }
 
-// Reserve gives every worker n floats of scratch memory, so that no chunk has to
-// allocate.
+// Reserve gives every worker n floats of scratch memory, and what Mul needs, so
+// that no chunk has to allocate.
 func (p *Pool) Reserve(n int) {
 	for i := range p.workers {
 		p.workers[i].Scratch(n)
+		p.workers[i].tile(maxFloatRows * floatCols)
 	}
 }
 
