@@ -57,22 +57,20 @@
 	SUM(28+2, 3+8)                  \
 	SUM(28+3, 3+12)
 
-// The sums of the four columns of one row, from their partial sums.
-#define SUM_ROW(c0, c1, c2, c3) \
+// Sums of neighbors, of two columns of one row.
+#define SUM_PAIRS(c0, c1, c2, c3) \
 	VADDP c1.S4, c0.S4, c0.S4 \
-	VADDP c3.S4, c2.S4, c2.S4 \
-	VADDP c2.S4, c0.S4, c0.S4
+	VADDP c3.S4, c2.S4, c2.S4
 
 // Stores a row, plus C where the caller asks for it.
-#define STORE_ROW(v, f, store) \
-	CBZ      R11, store \
-	FMOVQ    (R3), F24  \
+#define STORE_ROW(v, V, store) \
+	CBZ    R11, store   \
+	FMOVQ  (R3), F24    \
 	FADD_4S(24, v, v)   \
-store:                  \
-	FMOVQ    f, (R3)    \
-	ADD      R4, R3     \
-	SUBS     $1, R5     \
-	BEQ      done
+store:               \
+	VST1.P [V.S4], (R3)(R4) \
+	SUBS   $1, R5       \
+	BEQ    done
 
 // func gemm4x4NEON(args *gemmArgs)
 TEXT ·gemm4x4NEON(SB), NOSPLIT, $0-8
@@ -108,10 +106,14 @@ sums:
 	FMOVQ   (R10), F21
 	FMOVQ   (R10), F22
 	FMOVQ   (R10), F23
-	SUM_ROW(V0, V1, V2, V3)
-	SUM_ROW(V4, V5, V6, V7)
-	SUM_ROW(V8, V9, V10, V11)
-	SUM_ROW(V12, V13, V14, V15)
+	SUM_PAIRS(V0, V1, V2, V3)
+	SUM_PAIRS(V4, V5, V6, V7)
+	SUM_PAIRS(V8, V9, V10, V11)
+	SUM_PAIRS(V12, V13, V14, V15)
+	VADDP   V2.S4, V0.S4, V0.S4
+	VADDP   V6.S4, V4.S4, V4.S4
+	VADDP   V10.S4, V8.S4, V8.S4
+	VADDP   V14.S4, V12.S4, V12.S4
 
 	// v = fma(float32(sum - rowZero·colSum)·colScale, rowScale, bias)
 	MLS_4S_LANE(0, 17, 19, 0)
@@ -130,10 +132,10 @@ sums:
 	FMLA_4S_LANE(1, 16, 4, 21)
 	FMLA_4S_LANE(2, 16, 8, 22)
 	FMLA_4S_LANE(3, 16, 12, 23)
-	STORE_ROW(20, F20, store0)
-	STORE_ROW(21, F21, store1)
-	STORE_ROW(22, F22, store2)
-	STORE_ROW(23, F23, store3)
+	STORE_ROW(20, V20, store0)
+	STORE_ROW(21, V21, store1)
+	STORE_ROW(22, V22, store2)
+	STORE_ROW(23, V23, store3)
 	B    tile
 
 done:
