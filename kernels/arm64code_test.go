@@ -65,6 +65,13 @@ func goArm64(args ...string) *exec.Cmd {
 // assembly functions.
 func arm64Code(t *testing.T) map[string][]uint32 {
 	t.Helper()
+	// Reading the sources tells the test cache that the result depends on them.
+	sources, err := filepath.Glob("*_arm64.*")
+	require.NoError(t, err)
+	for _, name := range sources {
+		_, err := os.ReadFile(name)
+		require.NoError(t, err)
+	}
 	path := filepath.Join(t.TempDir(), "kernels.test")
 	output(t, goArm64("test", "-c", "-o", path, "."))
 	f, err := elf.Open(path)
@@ -85,4 +92,72 @@ func arm64Code(t *testing.T) map[string][]uint32 {
 	}
 	require.NotEmpty(t, code)
 	return code
+}
+
+// trace is the machine code of a function with its loops: the inner one, and the
+// outer one around it where there is one.
+type trace struct {
+	words        []uint32
+	inner, outer [2]int // first and last instruction
+}
+
+// newTrace finds the loops of a function. The branches backwards are loops; the
+// first is the inner one.
+func newTrace(t *testing.T, code map[string][]uint32, function string) *trace {
+	t.Helper()
+	words, ok := code[function]
+	require.True(t, ok, "%s is not in the program", function)
+	f := &trace{words: words}
+	for i := range words {
+		target, ok := f.branch(i)
+		if !ok || target > i {
+			continue
+		}
+		loop := [2]int{target, i}
+		if f.inner == [2]int{} {
+			f.inner = loop
+		}
+		if target <= f.inner[0] {
+			f.outer = loop
+		}
+	}
+	require.NotZero(t, f.inner, "%s has no loop", function)
+	return f
+}
+
+// branch returns the instruction that instruction i branches to, if it does: B,
+// B.cond, CBZ or CBNZ.
+func (f *trace) branch(i int) (target int, ok bool) {
+	w := f.words[i]
+	switch {
+	case w>>26 == 0b000101:
+		return i + int(int32(w<<6)>>6), true
+	case w>>24 == 0b01010100, w>>25&0x3f == 0b011010:
+		return i + int(int32(w<<8)>>13), true
+	}
+	return 0, false
+}
+
+// loop returns one turn of the inner loop.
+func (f *trace) loop() []uint32 { return f.words[f.inner[0] : f.inner[1]+1] }
+
+// tile returns one turn of the outer loop in which the inner one makes so many
+// turns. Branches that stay in the outer loop are taken, those that leave it
+// are not: a tile is full and does not add to C.
+func (f *trace) tile(turns int) []uint32 {
+	var words []uint32
+	for i := f.outer[0]; i <= f.outer[1]; i++ {
+		if i == f.inner[0] {
+			for range turns {
+				words = append(words, f.loop()...)
+			}
+			i = f.inner[1]
+			continue
+		}
+		words = append(words, f.words[i])
+		if target, ok := f.branch(i); ok && target > i && target <= f.outer[1] && !(i < f.inner[0] && target > f.inner[1]) {
+			i = target - 1
+		}
+	}
+	return words
 }

@@ -1,7 +1,7 @@
-// The 16 lanes of a row operation are four consecutive registers. ALL applies an
-// instruction of encode_arm64.h to them; m, n and d are the numbers of the first
-// registers. ALL_BY has one register c, a constant, for all in the place of m;
-// ALL_BY_LANE has its lane i.
+// Macros of the row operations. Their 16 lanes are four consecutive registers. ALL
+// applies an instruction of encode_arm64.h to them; m, n and d are the numbers of
+// the first registers. ALL_BY takes one register c for all in the place of m,
+// ALL_BY_LANE its lane i.
 #define ALL(OP, m, n, d) \
 	OP(m+0, n+0, d+0) \
 	OP(m+1, n+1, d+1) \
@@ -24,7 +24,6 @@
 #define V4_7   [V4.S4, V5.S4, V6.S4, V7.S4]
 #define V8_11  [V8.S4, V9.S4, V10.S4, V11.S4]
 #define V12_15 [V12.S4, V13.S4, V14.S4, V15.S4]
-#define V16_19 [V16.S4, V17.S4, V18.S4, V19.S4]
 #define V20_23 [V20.S4, V21.S4, V22.S4, V23.S4]
 #define V24_27 [V24.S4, V25.S4, V26.S4, V27.S4]
 #define V28_31 [V28.S4, V29.S4, V30.S4, V31.S4]
