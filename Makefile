@@ -1,0 +1,42 @@
+# make test is the whole test command: it installs what is missing, with apt, and
+# runs everything that .ci/run does.
+
+GO ?= go
+export CGO_ENABLED ?= 0
+
+.PHONY: all build test tools vet unit race emulated
+
+all: build
+
+# The two programs, in bin/.
+build:
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+test: tools vet unit race emulated
+	@echo "all tests passed"
+
+# What the tests run besides Go: emulators, brokers, disassemblers.
+tools:
+	.ci/tools
+
+# Formatting, the module file, and every architecture with and without assembly.
+vet:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	$(GO) mod tidy -diff
+	for arch in amd64 arm64 arm riscv64; do \
+		echo "vet $$arch"; \
+		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(GO) vet -tags purego ./kernels ./vitlite || exit 1; \
+	done
+
+# On this machine, with the tools required, and the pure-Go kernels once more.
+unit:
+	VITEDGE_TEST_REQUIRE=1 $(GO) test -count=1 ./...
+	$(GO) test -count=1 -tags purego ./kernels ./vitlite
+
+# The packages that start goroutines, under the race detector.
+race:
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 ./kernels ./vitlite ./camera ./cmd/vitedge/internal/...
+
+# Other CPUs, emulated; each has to use the kernels meant for it.
+emulated:
+	.ci/emulate
