@@ -52,7 +52,7 @@ func (a *Activations) row(i int) unsafe.Pointer {
 // QuantizeRow writes row i:
 //
 //	lo, hi = min(x..., 0), max(x..., 0)
-//	scale  = (hi - lo) / 255, or 1 where hi == lo
+//	scale  = (hi - lo) / 255, or 1 where hi - lo is below 2⁻¹⁰⁰, which is nothing
 //	zero   = clamp(round(-128 - lo/scale), -128, 127)
 //	q[k]   = clamp(round(fma(x[k], 1/scale, zero)), -128, 127)
 //
@@ -110,7 +110,7 @@ type expandFunc func(dst, src unsafe.Pointer, n int)
 // zero point.
 func rowScale(lo, hi float32) (scale, inv float32, zero int32) {
 	r := hi - lo
-	if r == 0 {
+	if r < 0x1p-100 { // 255/r would overflow from 7.5e-37 down
 		return 1, 1, 0
 	}
 	inv = 255 / r

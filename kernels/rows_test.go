@@ -170,6 +170,10 @@ func TestQuantizeRow(t *testing.T) {
 					}
 				case 6:
 					x.x[k/2] = 3e38
+				case 7: // a range that has no inverse
+					for j := range x.x {
+						x.x[j] *= 1e-39
+					}
 				}
 				x.freeze()
 				a.QuantizeRow(i, x.x)
@@ -249,7 +253,10 @@ func TestQuantizeError(t *testing.T) {
 			require.InDelta(t, v, got, float64(scale)*1.01)
 		}
 	}
-	scale, inv, zero := rowScale(0, 0)
-	require.Equal(t, []float32{1, 1}, []float32{scale, inv})
-	require.Zero(t, zero)
+	for _, r := range []float32{0, 1e-45, 1e-38, 7e-37} {
+		scale, inv, zero := rowScale(-r/2, r/2)
+		require.Equal(t, []float32{1, 1}, []float32{scale, inv})
+		require.Zero(t, zero)
+		require.Zero(t, quantize(r/2, inv, float32(zero)))
+	}
 }
