@@ -8,18 +8,22 @@ import (
 	"path/filepath"
 )
 
-// replaceFile gives path the content that write produces, or leaves it alone.
+// ReplaceFile gives path the content that write produces, or leaves it alone.
 // The content reaches the disk before the name does, and the name before
-// replaceFile returns, so that a power cut finds the old file or the new one.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
+// ReplaceFile returns, so that a power cut or a kill finds the old file or the
+// new one. What a killed process left behind goes with the next ReplaceFile of
+// the same path.
+func ReplaceFile(path string, write func(io.Writer) error) (err error) {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
 		return fmt.Errorf("writing %s: not a regular file", path) // a rename would replace /dev/null
 	}
-	dir := filepath.Dir(path)
-	temp, err := createTemp(dir, filepath.Base(path))
+	dir, base := filepath.Dir(path), filepath.Base(path)
+	removeStale(dir, base)
+	temp, guard, err := createTemp(dir, base)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	defer guard.Close()
 	defer func() {
 		if err != nil {
 			temp.Close()
@@ -44,18 +48,6 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return syncDir(dir)
-}
-
-// createTemp is os.CreateTemp with the permissions that the umask gives.
-func createTemp(dir, base string) (*os.File, error) {
-	for i := 0; ; i++ {
-		name := filepath.Join(dir, fmt.Sprintf(".%s.%d-%d.tmp", base, os.Getpid(), i))
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if os.IsExist(err) && i < 1000 {
-			continue
-		}
-		return f, err
-	}
 }
 
 // syncDir makes a rename in dir durable.

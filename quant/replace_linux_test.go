@@ -61,7 +61,7 @@ func TestReplaceFileFailures(t *testing.T) {
 					return err
 				}
 			}
-			err := replaceFile(path, write)
+			err := ReplaceFile(path, write)
 			require.ErrorIs(t, err, test.want)
 			require.ErrorContains(t, err, "writing "+path)
 			requireFiles(t, dir, "m.safetensors")
