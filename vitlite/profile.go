@@ -39,13 +39,23 @@ var operationNames = [Operations]string{
 // String returns the name, such as "fc1".
 func (o Operation) String() string { return operationNames[o] }
 
+// Multiplies reports whether the operation is a matrix product, and not one on
+// rows or a copy.
+func (o Operation) Multiplies() bool {
+	switch o {
+	case LayerNorm, Keys, Softmax, Quantize, Activation:
+		return false
+	}
+	return true
+}
+
 // MACs counts the multiply-accumulates of the operation in one inference of a
-// model of the given sizes. It is 0 for operations on rows.
-func (o Operation) MACs(c quant.Config) int {
-	t, d, m, l := c.Tokens(), c.Dim, c.MLPDim, c.Depth
+// model of the given sizes.
+func (o Operation) MACs(c quant.Config) int64 {
+	t, d, m, l := int64(c.Tokens()), int64(c.Dim), int64(c.MLPDim), int64(c.Depth)
 	switch o {
 	case Embed:
-		return (t - 1) * d * 3 * c.PatchSize * c.PatchSize
+		return (t - 1) * d * 3 * int64(c.PatchSize*c.PatchSize)
 	case QKV:
 		return l * t * d * 3 * d
 	case Scores, Values:
@@ -55,14 +65,14 @@ func (o Operation) MACs(c quant.Config) int {
 	case FC1, FC2:
 		return l * t * d * m
 	case Head:
-		return d * c.Classes
+		return d * int64(c.Classes)
 	}
 	return 0
 }
 
 // MACs counts the multiply-accumulates of one inference.
-func MACs(c quant.Config) int {
-	total := 0
+func MACs(c quant.Config) int64 {
+	total := int64(0)
 	for o := range Operation(Operations) {
 		total += o.MACs(c)
 	}

@@ -96,12 +96,13 @@ func TestMACs(t *testing.T) {
 		require.InDelta(t, want, float64(vitlite.MACs(c))/1e9, 0.0005)
 	}
 	c := profiledConfig()
-	count := map[vitlite.Operation]int{
+	count := map[vitlite.Operation]int64{
 		vitlite.Embed: 36 * 64 * 192, vitlite.QKV: 3 * 37 * 64 * 192, vitlite.Proj: 3 * 37 * 64 * 64,
 		vitlite.Scores: 3 * 37 * 37 * 64, vitlite.Values: 3 * 37 * 37 * 64,
 		vitlite.FC1: 3 * 37 * 64 * 128, vitlite.FC2: 3 * 37 * 64 * 128, vitlite.Head: 640,
 	}
 	for o := range vitlite.Operation(vitlite.Operations) {
 		require.Equal(t, count[o], o.MACs(c), o.String())
+		require.Equal(t, count[o] > 0, o.Multiplies(), o.String())
 	}
 }
