@@ -3,6 +3,7 @@
 //
 //	vitedge run            main.go, flags.go, run.go, daemon.go
 //	vitedge classify       classify.go
+//	vitedge bench          bench.go
 //	vitedge check-config   checkconfig.go, vitedge.yaml
 //	vitedge version        version.go
 //
@@ -54,7 +55,7 @@ func (e configError) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := newRun("vitedge")
 	cmd.Short = "Classify what cameras see and publish it over MQTT"
-	cmd.AddCommand(newRun("run"), newClassify(), newCheckConfig(), newVersion())
+	cmd.AddCommand(newRun("run"), newClassify(), newBench(), newCheckConfig(), newVersion())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
