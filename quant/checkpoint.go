@@ -1,6 +1,9 @@
 package quant
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Checkpoint is a plain ViT, float or int8, with all that it takes to run it.
 type Checkpoint struct {
@@ -65,8 +68,8 @@ func (c *Checkpoint) setLabels(labels []string, from string) {
 //
 // Modules have ".weight" and ".bias" [rows]; query, key and value have biases
 // where Config.QKVBias says so. In an int8 model the linear layers of the
-// blocks are I8 with a ".weight_scale" [rows, 1]. Types and shapes are checked
-// and values finite.
+// blocks are I8 with a ".weight_scale" [rows, 1], but for those that were kept
+// float. Types and shapes are checked and values finite.
 func (c *Checkpoint) Tensor(name string) (Tensor, error) {
 	t, ok := c.tensors[name]
 	if !ok {
@@ -75,10 +78,43 @@ func (c *Checkpoint) Tensor(name string) (Tensor, error) {
 	return t, nil
 }
 
-// Quantized reports whether the linear layers of the blocks are int8.
-func (c *Checkpoint) Quantized() bool {
-	return c.tensors["vit.encoder.layer.0.output.dense.weight"].DType == I8
+// Tensors lists all tensors under their canonical names in the order of the
+// model file.
+func (c *Checkpoint) Tensors() []Tensor {
+	var list []Tensor
+	for s := range c.Config.specs() {
+		if t, ok := c.tensors[s.name]; ok {
+			list = append(list, t)
+		}
+	}
+	return list
 }
+
+// LinearLayers lists the linear layers of the encoder blocks, those that
+// Quantize turns into int8, in the order of the model file.
+func (c *Checkpoint) LinearLayers() []string {
+	var list []string
+	for s := range c.Config.specs() {
+		if s.linear {
+			list = append(list, strings.TrimSuffix(s.name, ".weight"))
+		}
+	}
+	return list
+}
+
+// Quantized reports whether linear layers of the blocks are int8.
+func (c *Checkpoint) Quantized() bool {
+	for _, t := range c.tensors {
+		if t.DType == I8 {
+			return true
+		}
+	}
+	return false
+}
+
+// Report is the quantization_report that an int8 model carries, JSON, "" where
+// there is none.
+func (c *Checkpoint) Report() string { return c.report }
 
 // Close unmaps the file. Tensors must not be used afterwards.
 func (c *Checkpoint) Close() error {

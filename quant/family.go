@@ -168,12 +168,10 @@ func (fam *family) depth(f *File) int {
 // names. Every one must be there, in shape and type, and nothing may be left
 // over: a tensor that would be ignored is a model that would be wrong.
 func (fam *family) take(f *File, c Config) (map[string]Tensor, error) {
-	query, _, _ := fam.find(f, "vit.encoder.layer.0.attention.attention.query.weight")
-	quantized := query.DType == I8
 	used := map[string]bool{}
 	tensors := map[string]Tensor{}
 	for s := range c.specs() {
-		if s.scale && !quantized {
+		if s.scale && tensors[strings.TrimSuffix(s.name, "_scale")].DType != I8 {
 			continue
 		}
 		t, o, err := fam.find(f, s.name)
@@ -189,9 +187,10 @@ func (fam *family) take(f *File, c Config) (map[string]Tensor, error) {
 			return nil, fmt.Errorf("tensor %q: shape is %v; want %v", t.Name, t.Shape, want)
 		}
 		switch {
-		case s.linear && quantized && t.DType != I8:
-			return nil, fmt.Errorf("tensor %q: dtype is %s; want I8, since the model is int8", t.Name, t.DType)
-		case !(s.linear && quantized) && !t.DType.Float():
+		case s.linear && t.DType == I8, t.DType.Float():
+		case s.linear:
+			return nil, fmt.Errorf("tensor %q: dtype is %s; want I8, F32, F16 or BF16", t.Name, t.DType)
+		default:
 			return nil, fmt.Errorf("tensor %q: dtype is %s; want F32, F16 or BF16", t.Name, t.DType)
 		}
 		if o.part == 0 { // once for a fused tensor
@@ -209,6 +208,9 @@ func (fam *family) take(f *File, c Config) (map[string]Tensor, error) {
 		if !used[t.Name] && !fam.unused(t.Name) {
 			return nil, fmt.Errorf("unknown architecture: tensor %q %v is no part of a plain ViT", t.Name, t.Shape)
 		}
+	}
+	if err := oneKind(tensors); err != nil {
+		return nil, err
 	}
 	return tensors, nil
 }

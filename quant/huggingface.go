@@ -159,13 +159,14 @@ type quantArgs struct {
 }
 
 // int8Quantization describes what Quantize does, in the terms of
-// compressed-tensors: per-channel weights, dynamic per-token activations.
-func int8Quantization() *quantInfo {
+// compressed-tensors: per-channel weights, dynamic per-token activations, but
+// for the layers that were kept.
+func int8Quantization(kept []string) *quantInfo {
 	return &quantInfo{
 		Method: "compressed-tensors",
 		Format: "int-quantized",
 		Status: "compressed",
-		Ignore: []string{"classifier"},
+		Ignore: append([]string{"classifier"}, kept...),
 		Groups: map[string]quantGroup{"group_0": {
 			Targets: []string{"Linear"},
 			Weights: quantArgs{Bits: 8, Type: "int", Symmetric: true, Strategy: "channel", Observer: "minmax"},

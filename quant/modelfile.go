@@ -3,6 +3,7 @@ package quant
 import (
 	"errors"
 	"maps"
+	"slices"
 )
 
 // The keys of a model file's __metadata__. "format" is what transformers looks
@@ -23,10 +24,6 @@ func (c *Checkpoint) WriteFile(path string) error {
 	if !c.Quantized() {
 		return errors.New("quant: WriteFile stores int8 models; quantize it first")
 	}
-	var tensors []Tensor
-	for s := range c.Config.specs() {
-		tensors = append(tensors, c.tensors[s.name])
-	}
 	metadata := map[string]string{
 		formatKey:     "pt",
 		configKey:     string(appendJSON(nil, c.modelConfig())),
@@ -37,7 +34,14 @@ func (c *Checkpoint) WriteFile(path string) error {
 		reportKey:     c.report,
 	}
 	maps.DeleteFunc(metadata, func(_, value string) bool { return value == "" })
-	return WriteFile(path, tensors, metadata)
+	return WriteFile(path, c.Tensors(), metadata)
+}
+
+// keptLayers lists the linear layers of an int8 model that are float.
+func (c *Checkpoint) keptLayers() []string {
+	return slices.DeleteFunc(c.LinearLayers(), func(layer string) bool {
+		return c.tensors[layer+".weight"].DType == I8
+	})
 }
 
 // modelConfig is the config.json of an int8 model.
@@ -59,7 +63,7 @@ func (c *Checkpoint) modelConfig() modelConfig {
 		Act:           string(n.Activation),
 		Epsilon:       &n.Epsilon,
 		ID2Label:      c.Labels,
-		Quantization:  int8Quantization(),
+		Quantization:  int8Quantization(c.keptLayers()),
 	}
 	if n.Pool != Token {
 		m.GlobalPool = n.Pool

@@ -259,7 +259,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"double weights", tm(), func(t *testing.T, m *model) {
 			m.tensors["norm.bias"] = Tensor{Name: "norm.bias", DType: F64, Shape: []int{64}, Data: make([]byte, 512)}
 		}, `"norm.bias": dtype is F64`},
-		{"one int8 tensor", hf(), retype(query, I8), `key.weight": dtype is F32; want I8, since the model is int8`},
+		{"one int8 tensor", hf(), retype(query, I8), `query.weight_scale" is missing`},
 		{"LayerScale", tm(), add("blocks.0.ls1.gamma", 64), `"blocks.0.ls1.gamma" is that of a ViT with LayerScale`},
 		{"distilled", hf(), add("vit.embeddings.distillation_token", 1, 1, 64), `a distilled DeiT`},
 		{"registers", tm(), add("reg_token", 1, 4, 64), `a ViT with register tokens`},

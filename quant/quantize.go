@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // TensorReport is what quantizing did to one tensor.
@@ -23,6 +24,14 @@ type TensorReport struct {
 // report, which may be nil, after each tensor in the order of the model file.
 // The result shares memory with c and must not be used after c is closed.
 func (c *Checkpoint) Quantize(report func(TensorReport)) (*Checkpoint, error) {
+	return c.QuantizeExcept(nil, report)
+}
+
+// QuantizeExcept is Quantize, but the linear layers for which keep is true stay
+// float32. Layers go by their canonical names, such as
+// "vit.encoder.layer.7.output.dense"; see [Checkpoint.LinearLayers]. Query, key
+// and value of a block are one product, so all of them are kept or none.
+func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(TensorReport)) (*Checkpoint, error) {
 	if c.Quantized() {
 		return nil, fmt.Errorf("%s: the model is int8 already", c.Path)
 	}
@@ -34,6 +43,9 @@ func (c *Checkpoint) Quantize(report func(TensorReport)) (*Checkpoint, error) {
 	for s := range c.Config.specs() {
 		if s.scale {
 			continue // made with its weight
+		}
+		if s.linear && keep != nil && keep(strings.TrimSuffix(s.name, ".weight")) {
+			s.linear = false
 		}
 		t := c.tensors[s.name]
 		r := TensorReport{Name: s.name, Shape: s.shape, From: t.DType, To: F32}
@@ -57,8 +69,29 @@ func (c *Checkpoint) Quantize(report func(TensorReport)) (*Checkpoint, error) {
 			report(r)
 		}
 	}
+	if err := oneKind(q.tensors); err != nil {
+		return nil, err
+	}
 	q.report = total.json()
 	return &q, nil
+}
+
+// oneKind reports a block whose query, key and value are not all int8 or all
+// float: they are computed as one product.
+func oneKind(tensors map[string]Tensor) error {
+	for i := 0; ; i++ {
+		attention := fmt.Sprintf("vit.encoder.layer.%d.attention.attention.", i)
+		query, ok := tensors[attention+"query.weight"]
+		if !ok {
+			return nil
+		}
+		for _, other := range []string{"key", "value"} {
+			if t := tensors[attention+other+".weight"]; (t.DType == I8) != (query.DType == I8) {
+				return fmt.Errorf("query of block %d is %s and %s is %s; the two and %s are one product and must be of one kind, int8 or float",
+					i, query.DType, other, t.DType, map[string]string{"key": "value", "value": "key"}[other])
+			}
+		}
+	}
 }
 
 // weightError compares quantized weights [out, in] with their originals.

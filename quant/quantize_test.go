@@ -75,6 +75,64 @@ func TestQuantize(t *testing.T) {
 	require.Equal(t, 12, linear)
 }
 
+// Layers that are kept stay as they are, in the model and in its file.
+func TestQuantizeExcept(t *testing.T) {
+	c, err := timmModel(tinyConfig).open(t, Options{})
+	require.NoError(t, err)
+	layers := c.LinearLayers()
+	require.Len(t, layers, 12)
+	require.Equal(t, "vit.encoder.layer.0.attention.attention.query", layers[0])
+	require.Equal(t, "vit.encoder.layer.1.output.dense", layers[11])
+	kept := []string{layers[5], layers[6], layers[7], layers[8]} // fc2 of block 0, all of block 1's attention
+	var asked []string
+	floats := map[string]bool{}
+	q, err := c.QuantizeExcept(func(layer string) bool {
+		asked = append(asked, layer)
+		return slices.Contains(kept, layer)
+	}, func(r TensorReport) { floats[r.Name] = r.To == F32 })
+	require.NoError(t, err)
+	require.Equal(t, layers, asked)
+	require.True(t, q.Quantized())
+	q.Version = "v1.2.3"
+
+	path := filepath.Join(t.TempDir(), "int8.safetensors")
+	require.NoError(t, q.WriteFile(path))
+	r, err := Open(path, Options{})
+	require.NoError(t, err)
+	defer r.Close()
+	require.True(t, r.Quantized())
+	requireTensors(t, q.tensors, r)
+	require.Len(t, r.Tensors(), len(r.tensors))
+	for _, layer := range layers {
+		weight, err := r.Tensor(layer + ".weight")
+		require.NoError(t, err)
+		if slices.Contains(kept, layer) {
+			source, err := c.Tensor(layer + ".weight")
+			require.NoError(t, err)
+			require.Equal(t, source.Data, weight.Data)
+			_, err = r.Tensor(layer + ".weight_scale")
+			require.Error(t, err)
+		} else {
+			require.Equal(t, I8, weight.DType)
+		}
+		require.Equal(t, weight.DType == F32, floats[layer+".weight"])
+	}
+	require.Equal(t, q.Report(), r.Report())
+	require.Contains(t, r.Report(), `"int8_tensors":8`)
+	f, err := OpenFile(path)
+	require.NoError(t, err)
+	defer f.Close()
+	var config modelConfig
+	require.NoError(t, json.Unmarshal([]byte(f.Metadata()["config"]), &config))
+	require.Equal(t, append([]string{"classifier"}, kept...), config.Quantization.Ignore)
+
+	_, err = c.QuantizeExcept(func(layer string) bool { return strings.HasSuffix(layer, "1.attention.attention.value") }, nil)
+	require.EqualError(t, err, "query of block 1 is I8 and value is F32; the two and key are one product and must be of one kind, int8 or float")
+	q, err = c.QuantizeExcept(func(string) bool { return true }, nil)
+	require.NoError(t, err)
+	require.False(t, q.Quantized())
+}
+
 func TestQuantizeTwice(t *testing.T) {
 	q, _ := quantized(t, timmModel(tinyConfig))
 	_, err := q.Quantize(nil)
@@ -231,9 +289,14 @@ func TestOpenRefusesSpoiledModelFile(t *testing.T) {
 			s.Shape = []int{128}
 			tensors[s.Name] = s
 		}, `tensor "` + layer + `weight_scale": shape is [128]; want [128 1]`},
-		{"one layer float", func(t *testing.T, tensors map[string]Tensor, _ map[string]string) {
+		{"one layer float, but with a scale", func(t *testing.T, tensors map[string]Tensor, _ map[string]string) {
 			tensors[layer+"weight"] = float32Tensor(layer+"weight", []int{128, 64}, make([]float32, 128*64))
-		}, `tensor "` + layer + `weight": dtype is F32; want I8, since the model is int8`},
+		}, `tensor "` + layer + `weight_scale" [128 1] is no part of a plain ViT`},
+		{"key float", func(t *testing.T, tensors map[string]Tensor, _ map[string]string) {
+			const key = "vit.encoder.layer.1.attention.attention.key.weight"
+			tensors[key] = float32Tensor(key, []int{64, 64}, make([]float32, 64*64))
+			delete(tensors, key+"_scale")
+		}, `query of block 1 is I8 and key is F32; the two and value are one product`},
 		{"unsigned weights", func(t *testing.T, tensors map[string]Tensor, _ map[string]string) {
 			w := tensors[layer+"weight"]
 			w.DType = U8
