@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/config"
@@ -23,78 +25,65 @@ import (
 // machine is where the kernel's files are.
 const machine = device.FS("/")
 
-// flushTime is how long messages may take to leave after a source without loop
-// is at its end.
-const flushTime = 10 * time.Second
-
-// daemon is everything that runs, wired together.
+// daemon is everything that runs, wired together:
+//
+//	pipelines -> publisher -> link -> broker
+//	broker -> link -> control -> pipelines
 type daemon struct {
-	cfg       *config.Config
-	log       *slog.Logger
-	id        string
-	session   string
-	started   time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+	load    func() (*config.Config, []string, error) // reads the configuration again
+	id      string
+	session string
+	started time.Time
+
 	engine    *engine.Engine
 	outbox    *outbox.Queue
-	link      *link.Link // nil: no MQTT
+	journal   *outbox.Journal // nil: messages do not outlive the process
+	link      *link.Link      // nil: no MQTT
+	store     *publish.Store
 	publisher *publish.Publisher
-	pipelines []*pipeline.Pipeline
+	control   *publish.Control // nil: no MQTT
+	pipelines map[string]*pipeline.Pipeline
+	next      nextModel
+
+	stallLimit time.Duration // see the constant
+
+	mu  sync.Mutex
+	cfg *config.Config // replaced by reload
+
+	restart chan struct{} // closed when a restart is wanted
+	again   sync.Once
+	photos  sync.WaitGroup // snapshots under way
 }
 
 // newDaemon makes all parts and starts none.
-func newDaemon(cfg *config.Config, log *slog.Logger) (*daemon, error) {
-	d := &daemon{cfg: cfg, log: log, id: cfg.Device.ID, session: publish.NewSession(), started: time.Now()}
+func newDaemon(cfg *config.Config, log *slog.Logger, level *slog.LevelVar, load func() (*config.Config, []string, error)) (*daemon, error) {
+	d := &daemon{
+		cfg: cfg, log: log, level: level, load: load, id: cfg.Device.ID, session: publish.NewSession(), started: time.Now(),
+		pipelines: make(map[string]*pipeline.Pipeline), restart: make(chan struct{}),
+		next: nextModel{path: cfg.Model.Path + nextSuffix}, stallLimit: stallLimit,
+	}
+	var err error
 	if d.id == "" {
-		var err error
 		if d.id, err = machine.ID(cfg.StateDir); err != nil {
 			return nil, configError{err}
 		}
 	}
-	var err error
 	if d.engine, err = engine.Load(cfg.Model.Path, cfg.Model.Threads); err != nil {
 		return nil, err
 	}
 	info := d.engine.Info()
 	log.Info("model loaded", "model", info.ID(), "path", cfg.Model.Path, "kernel", info.Kernel,
 		"image", info.Config.ImageSize, "classes", info.Config.Classes)
-	if err := d.connect(); err != nil {
-		return nil, err
+	if d.store, err = publish.OpenStore(filepath.Join(cfg.StateDir, "settings.json")); err != nil {
+		log.Warn("settings made over MQTT are lost", "err", err)
 	}
-	d.cameras()
-	return d, nil
+	return d, d.wire()
 }
 
 // named puts the device's id where the configuration says {id}.
 func (d *daemon) named(text string) string { return strings.ReplaceAll(text, "{id}", d.id) }
-
-// connect makes the publisher and, if there is a broker, the link to it.
-func (d *daemon) connect() error {
-	m := &d.cfg.MQTT
-	topics := publish.Topics{Base: d.named(m.BaseTopic)}
-	d.outbox = outbox.New(m.Outbox.Messages, int(m.Outbox.Bytes))
-	var out publish.Link = nowhere{}
-	if m.URL != "" {
-		o := link.Options{
-			URL: m.URL, ClientID: d.named(m.ClientID), Username: m.Username, Password: m.Password,
-			TLS:          link.Files{CA: m.TLS.CAFile, Cert: m.TLS.CertFile, Key: m.TLS.KeyFile, ServerName: m.TLS.ServerName},
-			Availability: topics.Availability(),
-			Keepalive:    m.Keepalive, PingTimeout: m.PingTimeout, Timeout: m.Timeout,
-			ReconnectMin: m.ReconnectMin, ReconnectMax: m.ReconnectMax,
-			Handle: func(link.Inbound) {}, MaxPayload: 4096,
-			Outbox: d.outbox, Log: d.log,
-		}
-		var err error
-		if d.link, err = link.New(o); err != nil {
-			return configError{fmt.Errorf("mqtt.url: %w", err)}
-		}
-		out = d.link
-	}
-	d.publisher = publish.New(publish.Options{
-		Topics: topics, Sources: d.cfg.CameraNames(), Session: d.session, Started: d.started, Version: programVersion(),
-		Model: d.model, Live: m.Predictions, Machine: machine, Link: out, Log: d.log,
-	})
-	return nil
-}
 
 func (d *daemon) model() publish.Model {
 	info := d.engine.Info()
@@ -109,29 +98,124 @@ func (nowhere) Send(outbox.Message)       {}
 func (nowhere) Live(string, []byte, bool) {}
 func (nowhere) Refresh()                  {}
 
-// cameras makes a pipeline for each camera.
-func (d *daemon) cameras() {
-	for _, name := range d.cfg.CameraNames() {
-		c := d.cfg.Cameras[name]
-		log := d.log.With("camera", name)
-		d.pipelines = append(d.pipelines, pipeline.New(pipeline.Options{
-			Name: name,
-			Open: func(ctx context.Context) (camera.Camera, error) {
-				o, err := cameraConfig(c, d.engine.Info().Config.ImageSize, log)
-				if err != nil {
-					return nil, err
-				}
-				return camera.Open(ctx, o)
-			},
-			Classifier: d.engine.Eye(),
-			Settings: pipeline.Settings{
-				Enabled: c.Enabled, Threshold: d.cfg.Decide.Threshold, Interval: d.cfg.Decide.Interval, Top: d.cfg.Decide.Top,
-				Rule: pipeline.Rule{Votes: d.cfg.Decide.Votes, Window: d.cfg.Decide.Window, Hold: d.cfg.Decide.Hold, Heartbeat: d.cfg.Decide.Heartbeat},
-			},
-			Sinks: []pipeline.Sink{d.publisher},
-			Log:   d.log,
-		}))
+// wire makes the publisher, the pipelines and, if there is a broker, the link
+// and the control.
+func (d *daemon) wire() error {
+	m := &d.cfg.MQTT
+	topics := publish.Topics{Base: d.named(m.BaseTopic)}
+	d.outbox = outbox.New(m.Outbox.Messages, int(m.Outbox.Bytes))
+	var out publish.Link = nowhere{}
+	o := d.linkOptions(topics)
+	if m.URL != "" {
+		// The filters of the subscriptions are known before the control exists,
+		// which needs the link and the pipelines.
+		discovery := d.discovery(topics)
+		o.Filters = publish.Filters(topics, d.controlSources(), d.birthTopic(discovery))
+		o.Handle = func(in link.Inbound) {
+			d.control.Handle(publish.Inbound{Topic: in.Topic, Payload: in.Payload, Retained: in.Retained})
+		}
+		var err error
+		if d.link, err = link.New(o); err != nil {
+			return configError{fmt.Errorf("mqtt.url: %w", err)}
+		}
+		out = d.link
+		if d.cfg.HomeAssistant.Discovery {
+			out.Retain(discovery.Topic(), discovery.Payload())
+		}
 	}
+	d.publisher = publish.New(publish.Options{
+		Topics: topics, Sources: d.cfg.CameraNames(), Session: d.session, Started: d.started, Version: programVersion(),
+		Model: d.model, Live: m.Predictions, Machine: machine, Link: out, Log: d.log, Changed: d.photograph,
+	})
+	for _, name := range d.cfg.CameraNames() {
+		d.pipelines[name] = d.newPipeline(name)
+	}
+	if d.link == nil {
+		return nil
+	}
+	d.control = publish.NewControl(publish.ControlOptions{
+		Topics: topics, Sources: d.controlSources(), Link: out, Actions: d.actions(), Store: d.store,
+		BirthTopic: d.birthTopic(d.discovery(topics)), BirthDelay: birthDelay, ActionTimeout: actionTimeout, Log: d.log,
+	})
+	if m.Outbox.Persist {
+		var err error
+		if d.journal, err = outbox.OpenJournal(d.outbox, filepath.Join(d.cfg.StateDir, "outbox"), d.log); err != nil {
+			d.log.Error("waiting messages are not kept on disk", "err", err)
+		}
+	}
+	return nil
+}
+
+// linkOptions are those that the configuration has.
+func (d *daemon) linkOptions(topics publish.Topics) link.Options {
+	m := &d.cfg.MQTT
+	return link.Options{
+		URL: m.URL, ClientID: d.named(m.ClientID), Username: m.Username, Password: m.Password,
+		TLS:          link.Files{CA: m.TLS.CAFile, Cert: m.TLS.CertFile, Key: m.TLS.KeyFile, ServerName: m.TLS.ServerName},
+		Availability: topics.Availability(),
+		Keepalive:    m.Keepalive, PingTimeout: m.PingTimeout, Timeout: m.Timeout,
+		ReconnectMin: m.ReconnectMin, ReconnectMax: m.ReconnectMax,
+		MaxPayload: publish.MaxPayload, Outbox: d.outbox, Log: d.log,
+	}
+}
+
+// discovery describes the device to Home Assistant.
+func (d *daemon) discovery(topics publish.Topics) *publish.Discovery {
+	name := d.cfg.Device.Name
+	if name == "" {
+		name = d.id
+	}
+	return &publish.Discovery{
+		Topics: topics, Prefix: d.cfg.HomeAssistant.Prefix, ID: d.id, Name: name, Board: machine.Model(), Version: programVersion(),
+		Sources: d.cfg.CameraNames(), Labels: d.engine.Info().Labels, Image: d.cfg.MQTT.Image, Commands: d.cfg.MQTT.Commands,
+		Heat: machine.Health().TemperatureC != nil,
+	}
+}
+
+// birthTopic is where Home Assistant says that it has started, if anybody
+// wants to know.
+func (d *daemon) birthTopic(discovery *publish.Discovery) string {
+	if !d.cfg.HomeAssistant.Discovery {
+		return ""
+	}
+	return discovery.BirthTopic()
+}
+
+// controlSources are the cameras that may be controlled over MQTT.
+func (d *daemon) controlSources() []string {
+	if !d.cfg.MQTT.Commands {
+		return nil
+	}
+	return d.cfg.CameraNames()
+}
+
+// newPipeline makes the pipeline of a camera.
+func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
+	c := d.cfg.Cameras[name]
+	log := d.log.With("camera", name)
+	return pipeline.New(pipeline.Options{
+		Name: name,
+		Open: func(ctx context.Context) (camera.Camera, error) {
+			o, err := cameraConfig(c, d.engine.Info().Config.ImageSize, log)
+			if err != nil {
+				return nil, err
+			}
+			return camera.Open(ctx, o)
+		},
+		Classifier: d.engine.Eye(),
+		Settings:   d.settings(name),
+		Sinks:      []pipeline.Sink{d.publisher},
+		Log:        d.log,
+	})
+}
+
+// settings are those of the configuration with what was changed over MQTT.
+func (d *daemon) settings(name string) pipeline.Settings {
+	decide := d.cfg.Decide
+	return d.store.Get(name).Apply(pipeline.Settings{
+		Enabled: d.cfg.Cameras[name].Enabled, Threshold: decide.Threshold, Interval: decide.Interval, Top: decide.Top,
+		Rule: pipeline.Rule{Votes: decide.Votes, Window: decide.Window, Hold: decide.Hold, Heartbeat: decide.Heartbeat},
+	})
 }
 
 // cameraConfig is c as package camera takes it.
@@ -152,74 +236,10 @@ func cameraConfig(c config.Camera, cover int, log *slog.Logger) (camera.Config, 
 	return o, nil
 }
 
-// errEnd says that all sources are at their end.
-var errEnd = errors.New("all sources are at their end")
-
-// run works until ctx ends or all sources are at their end.
-func (d *daemon) run(ctx context.Context) error {
-	defer d.engine.Close()
-	// The link ends last: what the pipelines said is still to be sent.
-	linkCtx, endLink := context.WithCancel(context.WithoutCancel(ctx))
-	defer endLink()
-	var links errgroup.Group
-	if d.link != nil {
-		links.Go(func() error { return d.link.Run(linkCtx) })
-	}
-
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.runPipelines(gctx) })
-	g.Go(func() error { return d.publisher.RunStatus(gctx, d.cfg.MQTT.Status, d.facts) })
-	err := g.Wait()
-
-	switch {
-	case errors.Is(err, errEnd):
-		d.log.Info("all sources are at their end")
-		d.flush(ctx)
-		err = nil
-	case ctx.Err() != nil:
-		d.log.Info("stopping")
-	}
-	endLink()
-	links.Wait()
-	return err
-}
-
-// runPipelines runs all of them and returns errEnd when each is at its end.
-func (d *daemon) runPipelines(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
-	for _, p := range d.pipelines {
-		g.Go(func() error {
-			if err := p.Run(gctx); err != nil {
-				return configError{fmt.Errorf("cameras.%s: %w", p.Name(), err)}
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return errEnd
-}
-
-// flush lets the messages of a finished run reach the broker.
-func (d *daemon) flush(ctx context.Context) {
-	if d.link == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, flushTime)
-	defer cancel()
-	if err := d.link.Flush(ctx); err != nil {
-		d.log.Warn("messages were not delivered", "messages", d.outbox.Stats().Len)
-	}
-}
-
 // facts are what the status reports beside the frames.
 func (d *daemon) facts() publish.Facts {
 	q := d.outbox.Stats()
-	f := publish.Facts{QueueLen: q.Len, Dropped: q.Dropped}
+	f := publish.Facts{QueueLen: q.Len, Dropped: q.Dropped, NextModel: d.next.sha256()}
 	if d.link != nil {
 		s := d.link.Stats()
 		f.Reconnects = max(s.Connects, 1) - 1
@@ -227,5 +247,37 @@ func (d *daemon) facts() publish.Facts {
 			f.Problems = append(f.Problems, "the broker does not authorize the subscription "+filter)
 		}
 	}
+	if d.journal.Failing() {
+		f.Problems = append(f.Problems, "waiting messages are not kept on disk")
+	}
+	if text := d.store.Failure(); text != "" {
+		f.Problems = append(f.Problems, text)
+	}
+	for _, name := range d.stalled() {
+		f.Problems = append(f.Problems, "camera "+name+" is stalled")
+	}
 	return f
 }
+
+// stallLimit is how long a pipeline may go without a sign of life. Waiting for
+// a camera gives signs; a model or a driver that hangs does not.
+const stallLimit = 30 * time.Second
+
+// stalled lists the cameras whose pipelines hang.
+func (d *daemon) stalled() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {
+		p := d.pipelines[name]
+		if time.Since(p.LastSign()) > d.stallLimit {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// errEnd says that all sources are at their end, errRestart that the program
+// is to start anew.
+var (
+	errEnd     = errors.New("all sources are at their end")
+	errRestart = errors.New("a restart was asked for")
+)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"vitedge/cmd/vitedge/internal/brokertest"
@@ -86,6 +89,27 @@ func colors(t *testing.T, broker, pictures string) []string {
 		"--set", "device.id=pi", "--set", "model.threads=1", "--set", "mqtt.reconnect_min=10ms", "--set", "mqtt.reconnect_max=100ms",
 		"--set", "decide.hold=0s",
 	}
+}
+
+// execute runs the command in this process.
+func execute(args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(context.Background(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// newTestDaemon makes a daemon in this process that is not started.
+func newTestDaemon(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	set := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	flags := addConfigFlags(set)
+	require.NoError(t, set.Parse(args))
+	cfg, _, err := flags.load()
+	require.NoError(t, err)
+	d, err := newDaemon(cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar), flags.load)
+	require.NoError(t, err)
+	t.Cleanup(d.engine.Close)
+	return d
 }
 
 func labels(t *testing.T, payloads []string) string {

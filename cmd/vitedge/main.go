@@ -1,10 +1,14 @@
 // Vitedge takes pictures from cameras, classifies them with an int8 Vision
 // Transformer and publishes what it sees over MQTT.
 //
-//	vitedge run            main.go, flags.go, run.go, daemon.go
+//	vitedge run            run.go, flags.go, log.go
+//	    all parts wired    daemon.go
+//	    running, ending    loop.go, systemd.go
+//	    commands over MQTT actions.go
 //	vitedge classify       classify.go
 //	vitedge bench          bench.go
 //	vitedge check-config   checkconfig.go, vitedge.yaml
+//	vitedge mqtt cleanup   mqtt.go
 //	vitedge version        version.go
 //
 // Results go to stdout, messages to stderr. The exit status is 0, 1 after a
@@ -35,10 +39,28 @@ const (
 	exitConfig  = 78
 )
 
+// restartWanted is what run returns when main is to start the program anew.
+const restartWanted = -1
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if code == restartWanted {
+		code = startAnew()
+	}
+	os.Exit(code)
+}
+
+// startAnew replaces this process by a new one of the same program with the
+// same arguments. It keeps its process id, so nobody who watches it is needed.
+func startAnew() int {
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	fmt.Fprintf(os.Stderr, "vitedge: cannot start anew: %v\n", err)
+	return exitFailure
 }
 
 // usageError is a wrong command line.
@@ -55,7 +77,7 @@ func (e configError) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := newRun("vitedge")
 	cmd.Short = "Classify what cameras see and publish it over MQTT"
-	cmd.AddCommand(newRun("run"), newClassify(), newBench(), newCheckConfig(), newVersion())
+	cmd.AddCommand(newRun("run"), newClassify(), newBench(), newCheckConfig(), newMQTT(), newVersion())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -70,6 +92,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errRestart):
+		return restartWanted
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "vitedge: %v; see vitedge --help\n", err)
 		return exitUsage

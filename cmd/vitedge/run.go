@@ -29,7 +29,7 @@ is at its end.`,
 		for _, w := range warnings {
 			log.Warn(w)
 		}
-		d, err := newDaemon(cfg, log)
+		d, err := newDaemon(cfg, log, &level, flags.load)
 		if err != nil {
 			return err
 		}

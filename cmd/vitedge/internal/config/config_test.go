@@ -249,6 +249,20 @@ func TestYAMLReadsBack(t *testing.T) {
 	require.Equal(t, cfg, again)
 }
 
+func TestDiff(t *testing.T) {
+	a, _, err := load(t, "cameras: {a: {}, b: {source: x}}\n", nil)
+	require.NoError(t, err)
+	require.Empty(t, Diff(a, a))
+	b, _, err := load(t, "cameras: {a: {loop: false}}\nlog: {level: debug}\n", nil)
+	require.NoError(t, err)
+	got := Diff(a, b)
+	require.Subset(t, got, []string{"cameras.a.loop", "cameras.b.source", "log.level"})
+	require.Equal(t, got, Diff(b, a))
+	for _, key := range got {
+		require.True(t, strings.HasPrefix(key, "cameras.b.") || key == "cameras.a.loop" || key == "log.level", key)
+	}
+}
+
 func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{"65536": 65536, "64KiB": 65536, "1 MiB": 1 << 20, "12B": 12} {
 		got, err := parseSize(text)

@@ -34,6 +34,7 @@ type Info struct {
 	SHA256 string // of the file, in hex
 	Kernel string // implementation of the kernels in use
 	Config quant.Config
+	Labels []string // one a class; nil where unknown
 }
 
 // ID is the short name of the model in messages: "vit-tiny@ab12cd34".
@@ -67,7 +68,7 @@ func Load(path string, threads int) (*Engine, error) {
 	return &Engine{
 		model:  model,
 		logits: make([]float32, model.Config().Classes),
-		info:   Info{Name: name, SHA256: checkpoint.SHA256, Kernel: vitlite.Kernel(), Config: model.Config()},
+		info:   Info{Name: name, SHA256: checkpoint.SHA256, Kernel: vitlite.Kernel(), Config: model.Config(), Labels: model.Labels()},
 	}, nil
 }
 

@@ -44,7 +44,7 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 	stop := func() bool { return true }
 	keepalive, pingTimeout := pingTimes(l.o.Keepalive, l.o.PingTimeout)
 	o := mqtt.NewClientOptions().
-		AddBroker("tcp://"+l.address).
+		AddBroker("tcp://" + l.address).
 		SetProtocolVersion(4). // else a refused login is tried again with MQTT 3.1
 		SetClientID(l.o.ClientID).
 		SetUsername(l.o.Username).
@@ -56,7 +56,6 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 		SetWriteTimeout(l.o.Timeout).
 		SetKeepAlive(keepalive).
 		SetPingTimeout(pingTimeout).
-		SetWill(l.o.Availability, Offline, 1, true).
 		SetOrderMatters(true).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 			l.o.Handle(Inbound{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
@@ -75,6 +74,9 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 			stop = context.AfterFunc(ctx, c.guard.abort) // ends the handshake that follows
 			return c.guard, nil
 		})
+	if l.o.Availability != "" {
+		o.SetWill(l.o.Availability, Offline, 1, true)
+	}
 	c.client = mqtt.NewClient(o)
 
 	token := c.client.Connect()

@@ -59,7 +59,7 @@ type Options struct {
 	Username     string
 	Password     func() (string, error) // read for every connection; nil: none
 	TLS          Files
-	Availability string // topic of the will, the birth and the farewell
+	Availability string // topic of the will, the birth and the farewell; empty: none of them
 	Keepalive    time.Duration
 	PingTimeout  time.Duration
 	Timeout      time.Duration // of connecting, of a write, of an acknowledgment
@@ -134,7 +134,9 @@ func New(o Options) (*Link, error) {
 		port = "1883"
 	}
 	l.address = net.JoinHostPort(u.Hostname(), port)
-	l.Retain(o.Availability, []byte(Online))
+	if o.Availability != "" {
+		l.Retain(o.Availability, []byte(Online))
+	}
 	return l, nil
 }
 

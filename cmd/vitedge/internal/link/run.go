@@ -123,6 +123,7 @@ func (l *Link) serve(ctx context.Context, c *connection) error {
 			// Without a DISCONNECT: the broker is to publish the will.
 			c.guard.abort()
 			if hard.Err() != nil {
+				l.silent(err)
 				return nil
 			}
 			return err
@@ -216,16 +217,24 @@ func (l *Link) signalIdle() {
 // farewell says "offline" and leaves. A DISCONNECT makes the broker forget the
 // will, so the message must have been acknowledged before.
 func (l *Link) farewell(ctx context.Context, c *connection) error {
-	err := c.publish(ctx, l.o.Availability, 1, true, []byte(Offline))
+	var err error
+	if l.o.Availability != "" {
+		err = c.publish(ctx, l.o.Availability, 1, true, []byte(Offline))
+	}
 	l.mu.Lock()
 	l.stats.Connected = false
 	l.mu.Unlock()
 	if err != nil {
 		c.guard.abort()
-		l.o.Log.Warn("left without a word, the broker will publish the will", "reason", explain(err))
+		l.silent(err)
 		return nil
 	}
 	c.client.Disconnect(250)
 	l.o.Log.Info("disconnected from the broker")
 	return nil
+}
+
+// silent notes an end without a farewell.
+func (l *Link) silent(err error) {
+	l.o.Log.Warn("left without a word, the broker will publish the will", "reason", explain(err))
 }

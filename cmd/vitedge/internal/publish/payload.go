@@ -93,6 +93,7 @@ type Status struct {
 type StatusModel struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+	Latest string `json:"latest"` // SHA256 of the file that update_model would take; else as above
 }
 
 // Queue is the outbox.

@@ -57,6 +57,10 @@ type Options struct {
 	Machine device.FS
 	Link    Link
 	Log     *slog.Logger
+
+	// Changed, if set, is told after a change of the stable label. It must not
+	// block.
+	Changed func(src string)
 }
 
 // NewSession is a name that no other run of the daemon has.
@@ -76,7 +80,6 @@ type Publisher struct {
 	seq     map[string]uint64 // of the last message, by topic
 	sources map[string]*source
 	tally   tally
-	onState func(src string) // told after a change of the stable label
 }
 
 // source is what is known of one camera.
@@ -104,6 +107,16 @@ const (
 )
 
 var _ pipeline.Sink = (*Publisher)(nil)
+
+// SetLive changes the least time between two live predictions.
+func (p *Publisher) SetLive(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.Live = d
+}
+
+// Image publishes a picture of a camera.
+func (p *Publisher) Image(src string, jpeg []byte) { p.o.Link.Live(p.o.Topics.Image(src), jpeg, true) }
 
 // CheckClock looks whether the time of day can be trusted by now.
 func (p *Publisher) CheckClock() { p.synced.Store(p.o.Machine.ClockSynced()) }
@@ -154,8 +167,8 @@ func (p *Publisher) Classified(r *pipeline.Result) {
 	}
 	if d.Changed || d.First {
 		p.o.Log.Info("label", "camera", r.Source, "from", d.From, "to", d.Stable.Label, "score", probability(d.Stable.Score))
-		if p.onState != nil {
-			p.onState(r.Source)
+		if p.o.Changed != nil {
+			p.o.Changed(r.Source)
 		}
 	}
 }

@@ -212,10 +212,10 @@ func TestStatus(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, "retain", got[0].how)
 	require.Equal(t, fmt.Sprintf(`{"v":1,"session":"9f2c41d0","seq":1,"version":"1.2.3",`+
-		`"model":{"name":"vit-tiny","sha256":"ab12cd34%s"},"kernel":"neon","uptime_s":90,"clock":"synced",`+
+		`"model":{"name":"vit-tiny","sha256":"ab12cd34%[1]s","latest":"ab12cd34%[1]s"},"kernel":"neon","uptime_s":90,"clock":"synced",`+
 		`"fps":0.33,"infer_ms_p50":10,"infer_ms_p95":19,"queue":{"len":4,"dropped":5},`+
 		`"frames":{"captured":30,"classified":20,"stale":7,"corrupt":2,"failed":1},`+
-		`"temp_c":51.234,"throttled":["under-voltage","throttled-occurred"],"rss_bytes":%d,"reconnects":6,"problems":[]}`,
+		`"temp_c":51.234,"throttled":["under-voltage","throttled-occurred"],"rss_bytes":%[2]d,"reconnects":6,"problems":[]}`,
 		strings.Repeat("0", 56), 10*os.Getpagesize()), got[0].payload)
 	require.Equal(t, "online", l.on("vitedge/pi/availability")[0].payload, "a status asserts that the device is there")
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type Facts struct {
 	Dropped    uint64 // messages
 	Reconnects uint64
 	Problems   []string
+	NextModel  string // SHA256 of a model file that waits; empty: none
 }
 
 // RunStatus publishes the status every interval, and as soon as something in
@@ -71,7 +73,7 @@ func (p *Publisher) status(now time.Time, f Facts) Status {
 	health := p.o.Machine.Health()
 	s := Status{
 		V: Version, Session: p.o.Session, Version: p.o.Version,
-		Model: StatusModel{model.Name, model.SHA256}, Kernel: model.Kernel,
+		Model: StatusModel{model.Name, model.SHA256, cmp.Or(f.NextModel, model.SHA256)}, Kernel: model.Kernel,
 		UptimeS: int64(now.Sub(p.o.Started).Seconds()), Clock: p.clock(),
 		Queue: Queue{Len: f.QueueLen, Dropped: f.Dropped}, Frames: p.tally.frames,
 		TempC: health.TemperatureC, RSSBytes: p.o.Machine.ResidentBytes(),

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/cmd/vitedge/internal/brokertest"
+)
+
+// config writes a configuration file that the colors flags are put on top of.
+func configFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vitedge.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// TestHomeAssistant guards what Home Assistant sees: the description of the
+// device on connect and again after its own birth, and that nothing is left
+// after cleanup.
+func TestHomeAssistant(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("#")
+	args := append(colors(t, b.URL(), "red"), "--set", "device.name=Door")
+	d := startDaemon(t, nil, args...)
+	m := s.UntilOn("homeassistant/device/pi/config", "Door")
+	require.Equal(t, byte(1), m.QoS)
+	var root struct {
+		Components map[string]map[string]any
+	}
+	require.NoError(t, json.Unmarshal([]byte(m.Payload), &root))
+	require.Equal(t, "vitedge/pi/cam/state", root.Components["cam_label"]["state_topic"])
+	require.Equal(t, []any{"red", "green", "blue", "unknown"}, root.Components["cam_label"]["options"])
+	s.UntilOn("vitedge/pi/cam/state", "red")
+
+	code, _, stderr := execute(append([]string{"mqtt", "cleanup"}, args...)...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "the daemon of pi is running and would publish everything again; stop it first")
+
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+	code, stdout, stderr := execute(append([]string{"mqtt", "cleanup"}, args...)...)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "removed homeassistant/device/pi/config\n")
+	require.Contains(t, stdout, "removed vitedge/pi/availability\n")
+	require.Contains(t, stdout, "removed vitedge/pi/cam/state\n")
+
+	late := b.Subscribe("#")
+	late.Publish("marker", "", false)
+	late.UntilOn("marker", "")
+	require.Len(t, late.Messages(), 1, "nothing is retained any more")
+	code, stdout, _ = execute(append([]string{"mqtt", "cleanup"}, args...)...)
+	require.Zero(t, code)
+	require.Equal(t, "the broker retains nothing of pi\n", stdout)
+}
+
+func TestCleanupWithoutABroker(t *testing.T) {
+	code, _, stderr := execute("mqtt", "cleanup", "--broker", "")
+	require.Equal(t, exitConfig, code)
+	require.Contains(t, stderr, "mqtt.url is empty")
+}
+
+// TestSettingsOverMQTT switches the camera off, and finds it off after a
+// restart by command.
+func TestSettingsOverMQTT(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "red"), "--interval", "5ms")...)
+	s.UntilOn("vitedge/pi/cam/enabled/state", "ON")
+	s.Publish("vitedge/pi/cam/threshold/set", "0.25", false)
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
+	s.Publish("vitedge/pi/cam/threshold/set", "2", false)
+	s.UntilOn("vitedge/pi/cmd/result", `"cmd":"cam/threshold/set","ok":false,"error":"threshold is \"2\"; want a number from 0 to 1"`)
+	s.Publish("vitedge/pi/cam/enabled/set", "OFF", false)
+	s.UntilOn("vitedge/pi/cam/enabled/state", "OFF")
+	s.Publish("vitedge/pi/cmd/classify", `{"id":"1"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"1","cmd":"classify","ok":false,"error":"camera cam: the camera is switched off"}`)
+
+	s.Forget()
+	s.Publish("vitedge/pi/cmd/restart", `{"id":"2"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"2","cmd":"restart","ok":true,"error":""}`)
+	s.UntilOn("vitedge/pi/availability", "offline")
+	s.Until("the new process", func([]brokertest.Message) bool {
+		got := s.On("vitedge/pi/availability")
+		return len(got) >= 2 && got[len(got)-1] == "online"
+	})
+	require.Equal(t, 2, strings.Count(d.output(), "model loaded"))
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
+	s.Until("the camera off", func([]brokertest.Message) bool {
+		got := s.On("vitedge/pi/cam/enabled/state")
+		return len(got) > 0 && got[len(got)-1] == "OFF"
+	})
+}
+
+func TestClassifyAndSnapshotCommands(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	args := append(colors(t, b.URL(), "blue"), "--interval", "1h", "--set", "mqtt.predictions=0s")
+	startDaemon(t, nil, append(args, "--set", "mqtt.image=true")...)
+	s.UntilOn("vitedge/pi/cam/availability", "online")
+	s.Publish("vitedge/pi/cmd/classify", `{"id":"1","source":"cam"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"1","cmd":"classify","ok":true,"error":""}`)
+	s.UntilOn("vitedge/pi/cam/prediction", `"label":"blue"`)
+	s.Publish("vitedge/pi/cmd/snapshot", `{"id":"2"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"2","cmd":"snapshot","ok":true,"error":""}`)
+	m := s.UntilOn("vitedge/pi/cam/image", "\xff\xd8")
+	require.Equal(t, byte(0), m.QoS)
+	late := b.Subscribe("vitedge/pi/cam/image")
+	require.True(t, late.UntilOn("vitedge/pi/cam/image", "\xff\xd8").Retained)
+}
+
+func TestImageOnChange(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/cam/image")
+	startDaemon(t, nil, append(colors(t, b.URL(), "red red red green green green"), "--interval", "50ms", "--set", "mqtt.image=true")...)
+	s.Until("two pictures", func(m []brokertest.Message) bool { return len(m) >= 2 })
+}
+
+func TestImagesAreOffByDefault(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	startDaemon(t, nil, append(colors(t, b.URL(), "red red red green green green"), "--interval", "1ms")...)
+	s.UntilOn("vitedge/pi/cam/event", "green")
+	s.Publish("vitedge/pi/cmd/snapshot", "", false)
+	s.UntilOn("vitedge/pi/cmd/result", "pictures are not published; see mqtt.image")
+	require.Empty(t, s.On("vitedge/pi/cam/image"))
+}
+
+// TestReload changes what can be changed in a running daemon and what cannot,
+// once by command and once by SIGHUP.
+func TestReload(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	file := configFile(t, "decide: {threshold: 0.5}\n")
+	d := startDaemon(t, nil, append([]string{"--config", file}, colors(t, b.URL(), "red")...)...)
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.5")
+
+	require.NoError(t, os.WriteFile(file, []byte("decide: {threshold: 0.75}\nhome_assistant: {prefix: ha}\n"), 0o600))
+	s.Publish("vitedge/pi/cmd/reload", `{"id":"1"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"1","cmd":"reload","ok":true,"error":"","detail":"in force: decide.threshold; only after a restart: home_assistant.prefix"}`)
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.75")
+
+	require.NoError(t, os.WriteFile(file, []byte("decide: {threshold: 7}\n"), 0o600))
+	s.Publish("vitedge/pi/cmd/reload", `{"id":"2"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `"ok":false,"error":"vitedge.yaml:1: decide.threshold is 7; want 0 to 1"`)
+
+	require.NoError(t, os.WriteFile(file, []byte("decide: {threshold: 0.25}\nhome_assistant: {prefix: ha}\n"), 0o600))
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
+	brokertest.Eventually(t, "the log", func() bool { return strings.Contains(d.output(), "the configuration was read again") })
+}
+
+// TestUpdateModel puts another model beside the one in use and has it taken.
+func TestUpdateModel(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	args := colors(t, b.URL(), "red")
+	model := args[1]
+	d := startDaemon(t, nil, args...)
+	s.UntilOn("vitedge/pi/status", "vit_colors")
+
+	s.Publish("vitedge/pi/cmd/update_model", `{"id":"1"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `"error":"no model file waits; put one beside the one in use, with .next at the end of its name"`)
+	require.NoError(t, os.WriteFile(model+nextSuffix, []byte("rubbish"), 0o600))
+	s.Publish("vitedge/pi/cmd/update_model", `{"id":"2"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"2","cmd":"update_model","ok":false,"error":"the model file that waits is no good: `)
+	require.FileExists(t, model+nextSuffix)
+
+	data, err := os.ReadFile(model)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(model+nextSuffix, data, 0o600))
+	s.Publish("vitedge/pi/cmd/update_model", `{"id":"3"}`, false)
+	s.UntilOn("vitedge/pi/cmd/result", `{"id":"3","cmd":"update_model","ok":true`)
+	brokertest.Eventually(t, "the new process", func() bool { return strings.Count(d.output(), "model loaded") == 2 })
+	require.NoFileExists(t, model+nextSuffix)
+}
+
+func TestNextModel(t *testing.T) {
+	n := nextModel{path: filepath.Join(t.TempDir(), "m.next")}
+	require.Empty(t, n.sha256())
+	require.NoError(t, os.WriteFile(n.path, []byte("abc"), 0o600))
+	require.Equal(t, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", n.sha256())
+	require.NoError(t, os.WriteFile(n.path, []byte("abcd"), 0o600))
+	require.Equal(t, "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589", n.sha256())
+	require.NoError(t, os.Remove(n.path))
+	require.Empty(t, n.sha256())
+}
+
+// TestSystemd plays systemd's side of the notification socket.
+func TestSystemd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer socket.Close()
+	states := make(chan string, 1000)
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				return
+			}
+			states <- string(buf[:n])
+		}
+	}()
+	until := func(part string) {
+		t.Helper()
+		deadline := time.After(brokertest.Patience)
+		for {
+			select {
+			case s := <-states:
+				if strings.Contains(s, part) {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("waited in vain for %s", part)
+			}
+		}
+	}
+	d := startDaemon(t, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=200000"}, colors(t, "", "red")...)
+	until("READY=1")
+	until("STATUS=camera cam is up")
+	for range 3 {
+		until("WATCHDOG=1")
+	}
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	until("STOPPING=1")
+	require.Zero(t, d.wait())
+}
+
+// TestStalled guards what feeds the watchdog: a pipeline without signs of life
+// is found.
+func TestStalled(t *testing.T) {
+	dir := t.TempDir()
+	model, err := writeColorModel(dir)
+	require.NoError(t, err)
+	d := newTestDaemon(t, "--model", model, "--camera", "test:", "--broker", "", "--set", "state_dir="+dir)
+	require.Empty(t, d.stalled())
+	d.stallLimit = 0
+	require.Equal(t, []string{"cam"}, d.stalled())
+	require.Equal(t, []string{"camera cam is stalled"}, d.facts().Problems)
+	require.Contains(t, d.statusLine(), "stalled: cam")
+}

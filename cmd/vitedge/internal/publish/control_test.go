@@ -1,0 +1,283 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/cmd/vitedge/internal/pipeline"
+)
+
+// bench is a Control with everything around it.
+type bench struct {
+	*Control
+	link     *fakeLink
+	did      []string // actions, in order
+	settings map[string]pipeline.Settings
+	store    string
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{link: &fakeLink{}, store: filepath.Join(t.TempDir(), "state", "settings.json"), settings: map[string]pipeline.Settings{
+		"cam": {Enabled: true, Threshold: 0.5, Interval: 500 * time.Millisecond}, "yard": {Threshold: 0.75},
+	}}
+	store, err := OpenStore(b.store)
+	require.NoError(t, err)
+	did := func(format string, args ...any) { b.did = append(b.did, fmt.Sprintf(format, args...)) }
+	b.Control = NewControl(ControlOptions{
+		Topics: Topics{"vitedge/pi"}, Sources: []string{"cam", "yard"}, Link: b.link, Store: store,
+		BirthTopic: "homeassistant/status", ActionTimeout: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Actions: Actions{
+			Classify: func(_ context.Context, src string) error { did("classify %s", src); return nil },
+			Snapshot: func(_ context.Context, src string) error {
+				did("snapshot %s", src)
+				return errors.New("camera " + src + ": the camera is switched off")
+			},
+			Reload:      func(context.Context) (string, error) { did("reload"); return "a restart is needed for mqtt.url", nil },
+			Restart:     func() { did("restart") },
+			UpdateModel: func(context.Context) error { did("update"); return nil },
+			Settings:    func(src string) pipeline.Settings { return b.settings[src] },
+			Override: func(src string, o Overrides) {
+				b.settings[src] = o.Apply(b.settings[src])
+				did("override %s", src)
+			},
+		},
+	})
+	return b
+}
+
+// send obeys one message at once.
+func (b *bench) send(topic, payload string) {
+	b.obey(context.Background(), Inbound{Topic: topic, Payload: []byte(payload)})
+}
+
+// result is the last answer.
+func (b *bench) result(t testing.TB) CommandResult {
+	t.Helper()
+	got := b.link.on("vitedge/pi/cmd/result")
+	require.NotEmpty(t, got)
+	var r CommandResult
+	require.NoError(t, json.Unmarshal([]byte(got[len(got)-1].payload), &r))
+	return r
+}
+
+func TestCommands(t *testing.T) {
+	for _, c := range []struct {
+		cmd, payload string
+		did          []string
+		want         CommandResult
+	}{
+		{"classify", ``, []string{"classify cam", "classify yard"}, CommandResult{OK: true}},
+		{"classify", ` {"id":"7","source":"yard"} `, []string{"classify yard"}, CommandResult{ID: "7", OK: true}},
+		{"snapshot", `{"source":"cam"}`, []string{"snapshot cam"}, CommandResult{Error: "camera cam: the camera is switched off"}},
+		{"reload", `{"id":"x"}`, []string{"reload"}, CommandResult{ID: "x", OK: true, Detail: "a restart is needed for mqtt.url"}},
+		{"restart", `{}`, []string{"restart"}, CommandResult{OK: true}},
+		{"update_model", ``, []string{"update"}, CommandResult{OK: true}},
+		{"rebirth", ``, nil, CommandResult{OK: true}},
+
+		{"classify", `{"source":"../etc"}`, nil, CommandResult{Error: `there is no camera "../etc"`}},
+		{"format_disk", ``, nil, CommandResult{Error: "there is no such command"}},
+		{"update_model", `{"path":"/etc/passwd"}`, nil, CommandResult{Error: `the payload is not a command: json: unknown field "path"`}},
+		{"restart", `{"id":"a"}{"id":"b"}`, nil, CommandResult{Error: "the payload is not a command: something follows the object"}},
+		{"restart", `{"id":`, nil, CommandResult{Error: "the payload is not a command: unexpected EOF"}},
+		{"restart", `[]`, nil, CommandResult{Error: "the payload is not a command: json: cannot unmarshal array into Go value of type publish.Command"}},
+		{"restart", "{\"id\":\"\xff\"}", nil, CommandResult{Error: "the payload is not UTF-8"}},
+		{"restart", `{"id":"` + strings.Repeat("x", 65) + `"}`, nil, CommandResult{Error: "the id has more than 64 bytes"}},
+		{"restart", strings.Repeat(" ", MaxPayload+1), nil, CommandResult{Error: "the payload has more than 4096 bytes"}},
+	} {
+		b := newBench(t)
+		b.send("vitedge/pi/cmd/"+c.cmd, c.payload)
+		c.want.Cmd = c.cmd
+		require.Equal(t, c.want, b.result(t), "%s %.80s", c.cmd, c.payload)
+		require.Equal(t, c.did, b.did, "%s %.80s", c.cmd, c.payload)
+		m := b.link.on("vitedge/pi/cmd/result")
+		require.Len(t, m, 1)
+		require.Equal(t, "send", m[0].how)
+	}
+}
+
+func TestRebirth(t *testing.T) {
+	b := newBench(t)
+	b.send("vitedge/pi/cmd/rebirth", "")
+	require.Equal(t, 1, b.link.refreshed)
+}
+
+func TestSettingsAreAnnounced(t *testing.T) {
+	b := newBench(t)
+	for topic, want := range map[string]string{
+		"vitedge/pi/cam/enabled/state": "ON", "vitedge/pi/cam/threshold/state": "0.5", "vitedge/pi/cam/interval/state": "0.5",
+		"vitedge/pi/yard/enabled/state": "OFF", "vitedge/pi/yard/threshold/state": "0.75", "vitedge/pi/yard/interval/state": "0",
+	} {
+		require.Equal(t, []sent{{topic, want, "retain"}}, b.link.on(topic))
+	}
+}
+
+// TestSettingsPersist changes one setting of one camera: the others still come
+// from the configuration after a restart.
+func TestSettingsPersist(t *testing.T) {
+	b := newBench(t)
+	b.send("vitedge/pi/cam/enabled/set", "OFF")
+	b.send("vitedge/pi/cam/interval/set", "2.5")
+	require.Equal(t, pipeline.Settings{Enabled: false, Threshold: 0.5, Interval: 2500 * time.Millisecond}, b.settings["cam"])
+	states := b.link.on("vitedge/pi/cam/enabled/state")
+	require.Equal(t, "OFF", states[len(states)-1].payload)
+	require.Empty(t, b.link.on("vitedge/pi/cmd/result"))
+
+	store, err := OpenStore(b.store)
+	require.NoError(t, err)
+	changed := pipeline.Settings{Enabled: true, Threshold: 0.9, Interval: time.Second}
+	require.Equal(t, pipeline.Settings{Enabled: false, Threshold: 0.9, Interval: 2500 * time.Millisecond}, store.Get("cam").Apply(changed))
+	require.Equal(t, changed, store.Get("yard").Apply(changed))
+	files, err := filepath.Glob(filepath.Dir(b.store) + "/*")
+	require.NoError(t, err)
+	require.Equal(t, []string{b.store}, files, "no temporary file is left")
+}
+
+func TestSettingsOutOfRange(t *testing.T) {
+	for _, c := range []struct{ topic, payload, want string }{
+		{"cam/enabled/set", "on", `enabled is "on"; want ON or OFF`},
+		{"cam/threshold/set", "1.01", `threshold is "1.01"; want a number from 0 to 1`},
+		{"cam/threshold/set", "NaN", `threshold is "NaN"; want a number from 0 to 1`},
+		{"cam/threshold/set", "", `threshold is ""; want a number from 0 to 1`},
+		{"cam/interval/set", "-1", `interval is "-1"; want a number from 0 to 3600`},
+		{"cam/interval/set", "1e300", `interval is "1e300"; want a number from 0 to 3600`},
+		{"cam/interval/set", strings.Repeat("9", 5000), "the payload has more than 4096 bytes"},
+		{"cam/power/set", "ON", "there is no such setting"},
+		{"garden/enabled/set", "ON", "there is no such setting"},
+	} {
+		b := newBench(t)
+		b.send("vitedge/pi/"+c.topic, c.payload)
+		require.Equal(t, CommandResult{Cmd: c.topic, Error: c.want}, b.result(t))
+		require.Empty(t, b.did)
+		if strings.HasPrefix(c.topic, "cam/") && c.topic != "cam/power/set" {
+			name := strings.Split(c.topic, "/")[1]
+			require.Len(t, b.link.on("vitedge/pi/cam/"+name+"/state"), 2, "whoever set it must see the true value again")
+		}
+		require.NoFileExists(t, b.store)
+	}
+}
+
+func TestUnwritableStateFolder(t *testing.T) {
+	b := newBench(t)
+	b.o.Store.path = "/proc/no/such/folder/settings.json"
+	b.send("vitedge/pi/cam/enabled/set", "OFF")
+	require.False(t, b.settings["cam"].Enabled, "the setting holds all the same")
+	require.Contains(t, b.result(t).Error, "settings are not kept over a restart: ")
+	require.NotEmpty(t, b.o.Store.Failure())
+}
+
+func TestBrokenStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"cam":{"enabled":`), 0o600))
+	s, err := OpenStore(path)
+	require.ErrorContains(t, err, path)
+	require.Equal(t, Overrides{}, s.Get("cam"))
+	require.NoError(t, os.WriteFile(path, []byte(`{"cam":{"threshold":7,"interval":-1,"enabled":false}}`), 0o600))
+	s, err = OpenStore(path)
+	require.NoError(t, err)
+	off := false
+	require.Equal(t, Overrides{Enabled: &off}, s.Get("cam"))
+}
+
+func TestRetainedIsIgnored(t *testing.T) {
+	b := newBench(t)
+	for _, topic := range []string{"vitedge/pi/cmd/restart", "vitedge/pi/cam/enabled/set"} {
+		b.Handle(Inbound{Topic: topic, Payload: []byte("OFF"), Retained: true})
+	}
+	require.Empty(t, b.inbox)
+	require.Equal(t, uint64(2), b.Dropped())
+}
+
+func TestOwnResultsAreIgnored(t *testing.T) {
+	b := newBench(t)
+	b.Handle(Inbound{Topic: "vitedge/pi/cmd/result", Payload: []byte("{}")})
+	require.Empty(t, b.inbox)
+	require.Zero(t, b.Dropped())
+}
+
+// TestFlood guards that many commands cost little: a few wait, the rest is
+// dropped and counted.
+func TestFlood(t *testing.T) {
+	b := newBench(t)
+	for range 10_000 {
+		b.Handle(Inbound{Topic: "vitedge/pi/cmd/restart"})
+	}
+	require.Len(t, b.inbox, inboxSize)
+	require.Equal(t, uint64(10_000-inboxSize), b.Dropped())
+}
+
+func TestBucket(t *testing.T) {
+	b := bucket{burst: 3, perSecond: 2}
+	now := time.Now()
+	count := func() (n int) {
+		for b.take(now) {
+			n++
+		}
+		return n
+	}
+	require.Equal(t, 3, count())
+	now = now.Add(time.Second)
+	require.Equal(t, 2, count())
+	now = now.Add(time.Hour)
+	require.Equal(t, 3, count())
+}
+
+func TestHomeAssistantBirth(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.Run(ctx)
+	}()
+	refreshed := func() int {
+		b.link.mu.Lock()
+		defer b.link.mu.Unlock()
+		return b.link.refreshed
+	}
+	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("online"), Retained: true})
+	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("offline")})
+	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("online")})
+	require.Eventually(t, func() bool { return refreshed() == 1 }, 30*time.Second, time.Millisecond)
+	cancel()
+	<-done
+	require.Equal(t, 1, refreshed(), "only the birth that was not retained counts")
+}
+
+// FuzzControl sends anything to every topic: nothing panics, every message to
+// a command or a setting gets exactly one answer or is obeyed, and every answer
+// is JSON of a bounded size.
+func FuzzControl(f *testing.F) {
+	f.Add("cmd/classify", []byte(`{"id":"1","source":"cam"}`))
+	f.Add("cam/threshold/set", []byte("0.25"))
+	f.Add("cam/enabled/set", []byte("ON"))
+	f.Add("cmd/restart", []byte(`{"id":"\ud800","source":null}`))
+	f.Add("yard/interval/set", []byte("0x1p-2"))
+	f.Add("//set", []byte{0xff})
+	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
+		b := newBench(t)
+		b.send("vitedge/pi/"+topic, string(payload))
+		results := b.link.on("vitedge/pi/cmd/result")
+		require.LessOrEqual(t, len(results), 1)
+		for _, r := range results {
+			var got CommandResult
+			require.NoError(t, json.Unmarshal([]byte(r.payload), &got))
+			require.Equal(t, got.Error == "", got.OK)
+			require.Less(t, len(r.payload), 2048)
+		}
+		for _, s := range b.settings {
+			require.True(t, s.Threshold >= 0 && s.Threshold <= 1)
+			require.True(t, s.Interval >= 0 && s.Interval <= time.Hour)
+		}
+	})
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what TestVirtualPi runs, on Debian as root or with sudo: QEMU and mosquitto,
+# and in the user's cache folder the packages of a kernel and a busybox for arm64, which
+# are booted and never installed.
+set -euo pipefail
+
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+if ! dpkg --print-architecture --print-foreign-architectures | grep -qx arm64; then
+	$sudo dpkg --add-architecture arm64
+fi
+$sudo apt-get update -qq
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends qemu-system-arm mosquitto >/dev/null
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vitedge/virtualpi
+mkdir -p "$cache"
+cd "$cache"
+
+# fetch PACKAGE PATTERN downloads the newest PACKAGE unless it is there, and removes other
+# files like PATTERN.
+fetch() {
+	local file other
+	file=$(apt-get download --print-uris "$1" | cut -d' ' -f2)
+	if [ ! -e "$file" ]; then
+		rm -rf incomplete && mkdir incomplete
+		(cd incomplete && apt-get download -qq "$1")
+		mv incomplete/*.deb "$file"
+		rm -r incomplete
+	fi
+	for other in $2; do
+		[ "$other" = "$file" ] || rm -f "$other"
+	done
+}
+
+# linux-image-arm64 only depends on the kernel, whose name has its version in it.
+kernel=$(apt-cache depends --important linux-image-arm64:arm64 | sed -n 's/^ *Depends: \(linux-image-[^: ]*\).*/\1/p' | head -n1)
+if [ -z "$kernel" ]; then
+	echo "linux-image-arm64:arm64 depends on no kernel" >&2
+	exit 1
+fi
+fetch "$kernel:arm64" 'linux-image-*_arm64.deb'
+fetch busybox-static:arm64 'busybox-static_*_arm64.deb'
