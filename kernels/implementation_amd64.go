@@ -71,6 +71,9 @@ var avx512vnni = func() implementation {
 		budget:    16 << 20,
 	})
 	i.floatRows, i.floatPanel, i.floatBudget = 12, floatGemmAVX512, 4<<20
+	i.quantize, i.minMax, i.maximum = quantizeUint8AVX512, minMaxAVX512, maximumAVX512
+	i.sum, i.squares, i.normalize = sumAVX512, squaresAVX512, normalizeAVX512
+	i.exp, i.gelu = expAVX512, geluAVX512
 	return i
 }()
 
@@ -148,6 +151,30 @@ func expAVX2(x []float32, m float32) (l laneSums) // genericExp
 
 //go:noescape
 func geluAVX2(x []float32) // genericGELU
+
+//go:noescape
+func quantizeUint8AVX512(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, plus 128
+
+//go:noescape
+func minMaxAVX512(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
+
+//go:noescape
+func sumAVX512(x []float32) (l laneSums) // genericSum
+
+//go:noescape
+func squaresAVX512(x []float32, mean float32) (l laneSums) // genericSquares
+
+//go:noescape
+func normalizeAVX512(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+
+//go:noescape
+func maximumAVX512(x []float32, m float32) (greatest float32) // genericMaximum
+
+//go:noescape
+func expAVX512(x []float32, m float32) (l laneSums) // genericExp
+
+//go:noescape
+func geluAVX512(x []float32) // genericGELU
 
 // pause waits a moment in a spinning loop, some 50 to 150 ns.
 func pause()
