@@ -21,8 +21,6 @@ const (
 	// pollSlice is how long one poll waits, and so how late a cancelled
 	// context is seen.
 	pollSlice = 50 * time.Millisecond
-	// leastJPEG is below the size of any JPEG with its tables.
-	leastJPEG = 128
 )
 
 // capture streams from one node until the first error that is not about a

@@ -104,6 +104,8 @@ func Open(ctx context.Context, c Config) (Camera, error) {
 		return openFiles(strings.TrimPrefix(rest, "//"), c)
 	case scheme == "test":
 		return openPattern(rest, c)
+	case scheme == "http", scheme == "https":
+		return openHTTP(c)
 	}
 	return openV4L2(c)
 }

@@ -72,6 +72,9 @@ type quantTable struct {
 // data: 64 codes of 16 bits with 16 more each, and the refill's eight bytes.
 const jpegMargin = 64*4 + 8
 
+// leastJPEG is below the size of any JPEG with its tables.
+const leastJPEG = 128
+
 // Markers, T.81 table B.1.
 const (
 	markerSOF0 = 0xc0
