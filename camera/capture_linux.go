@@ -34,6 +34,7 @@ type capture struct {
 	buffers int // that the driver gave
 	before  []bufferStatus
 
+	waiting  time.Time // since when nothing came; calls that were cancelled count
 	frame    Frame
 	started  bool // a frame has come
 	sequence uint32
@@ -162,7 +163,6 @@ func (s *capture) Next(ctx context.Context) (*Frame, error) {
 // frames away for an unknown time. All of them are then given back, and the
 // first one that is filled afterwards counts.
 func (s *capture) next(ctx context.Context) (*Frame, error) {
-	deadline := s.clock.Now().Add(s.timeout)
 	flushed := false
 	for {
 		if err := ctx.Err(); err != nil {
@@ -181,9 +181,14 @@ func (s *capture) next(ctx context.Context) (*Frame, error) {
 			}
 			continue
 		default:
+			s.waiting = time.Time{}
 			return s.take(newest)
 		}
-		if !s.clock.Now().Before(deadline) {
+		now := s.clock.Now()
+		if s.waiting.IsZero() {
+			s.waiting = now
+		}
+		if now.Sub(s.waiting) >= s.timeout {
 			return nil, fmt.Errorf("%w: no frame for %v", ErrTimeout, s.timeout)
 		}
 		if _, err := s.node.poll(pollSlice); err != nil {

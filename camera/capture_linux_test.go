@@ -270,6 +270,39 @@ func TestSilence(t *testing.T) {
 	require.LessOrEqual(t, n.polls, 60, "it waits in the kernel and does not spin")
 }
 
+// TestSilenceOverCalls has an owner that gives up on every call before the
+// camera is taken for hung.
+func TestSilenceOverCalls(t *testing.T) {
+	n := newFakeNode(small)
+	s, clock := capturing(t, n, Config{Timeout: 3 * time.Second})
+	for i := range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		n.PollFunc = func(time.Duration) (bool, error) {
+			clock.now = clock.now.Add(time.Second)
+			cancel()
+			return false, nil
+		}
+		_, err := s.Next(ctx)
+		if i < 3 {
+			require.Equal(t, context.Canceled, err)
+			continue
+		}
+		require.ErrorIs(t, err, ErrTimeout)
+		break
+	}
+	n.deliver(content(1), false)
+	_, err := s.Next(t.Context())
+	require.NoError(t, err, "a frame that came meanwhile still counts")
+	n.PollFunc = func(d time.Duration) (bool, error) {
+		clock.now = clock.now.Add(time.Second)
+		n.deliver(content(2), false)
+		return true, nil
+	}
+	clock.now = clock.now.Add(time.Hour) // the owner was away
+	_, err = s.Next(t.Context())
+	require.NoError(t, err)
+}
+
 func TestUnplug(t *testing.T) {
 	gone := func() error { return classify(unix.ENODEV) }
 	for name, unplug := range map[string]func(*fakeNode){

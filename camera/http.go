@@ -139,9 +139,10 @@ type httpStream struct {
 	fresh  chan struct{} // a part is in newest, or err is set
 	done   chan struct{} // closed when the goroutine ends
 
-	frame Frame
-	data  []byte // of frame; the owner's
-	timer *time.Timer
+	frame   Frame
+	data    []byte // of frame; the owner's
+	timer   *time.Timer
+	waiting time.Time // since when nothing came; calls that were cancelled count
 
 	mu     sync.Mutex
 	newest []byte // the last whole part
@@ -174,10 +175,14 @@ func (s *httpStream) read() {
 }
 
 func (s *httpStream) Next(ctx context.Context) (*Frame, error) {
-	if s.timer == nil {
-		s.timer = time.NewTimer(s.config.Timeout)
+	now := time.Now()
+	if s.waiting.IsZero() {
+		s.waiting = now
+	}
+	if left := s.waiting.Add(s.config.Timeout).Sub(now); s.timer == nil {
+		s.timer = time.NewTimer(left)
 	} else {
-		s.timer.Reset(s.config.Timeout)
+		s.timer.Reset(left)
 	}
 	defer s.timer.Stop()
 	for {
@@ -186,17 +191,25 @@ func (s *httpStream) Next(ctx context.Context) (*Frame, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.timer.C:
+			if taken, err := s.take(); taken || err != nil {
+				return s.give(err)
+			}
 			return nil, fmt.Errorf("camera %s: %w: no frame for %v", s.name, ErrTimeout, s.config.Timeout)
 		}
-		taken, err := s.take()
-		switch {
-		case taken && err == nil:
-			return &s.frame, nil
-		case err != nil:
-			return nil, fmt.Errorf("camera %s: %w", s.name, err)
+		if taken, err := s.take(); taken || err != nil {
+			return s.give(err)
 		}
 		// The part that the signal was for went with an earlier one.
 	}
+}
+
+// give returns what take left in the frame.
+func (s *httpStream) give(err error) (*Frame, error) {
+	s.waiting = time.Time{}
+	if err != nil {
+		return nil, fmt.Errorf("camera %s: %w", s.name, err)
+	}
+	return &s.frame, nil
 }
 
 // take makes the newest part the frame, if there is one. The error of the

@@ -1,0 +1,41 @@
+package camera
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// maxBadSnapshots is how many bad frames in a row Snapshot puts up with.
+const maxBadSnapshots = 10
+
+// Snapshot opens the camera, takes one picture and closes it again. A live
+// camera first shows settle frames that are thrown away, while it adjusts
+// exposure and white balance. The frame is the caller's.
+func Snapshot(ctx context.Context, c Config, settle int) (*Frame, error) {
+	cam, err := Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	f, err := snapshot(ctx, cam, settle)
+	return f, errors.Join(err, cam.Close())
+}
+
+func snapshot(ctx context.Context, cam Camera, settle int) (*Frame, error) {
+	for good, bad := 0, 0; ; {
+		f, err := cam.Next(ctx)
+		switch {
+		case errors.Is(err, ErrCorrupt) && bad < maxBadSnapshots:
+			bad++
+		case err != nil:
+			return nil, fmt.Errorf("taking a picture: %w", err)
+		case good < settle && f.Name == "": // a file needs no time
+			good++
+		default:
+			own := *f
+			own.Data = bytes.Clone(f.Data)
+			return &own, nil
+		}
+	}
+}
