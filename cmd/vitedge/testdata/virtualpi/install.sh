@@ -6,7 +6,7 @@ set -euo pipefail
 
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
-if ! dpkg --print-architecture --print-foreign-architectures | grep -qx arm64; then
+if ! { dpkg --print-architecture && dpkg --print-foreign-architectures; } | grep -qx arm64; then
 	$sudo dpkg --add-architecture arm64
 fi
 $sudo apt-get update -qq
@@ -23,7 +23,7 @@ fetch() {
 	file=$(apt-get download --print-uris "$1" | cut -d' ' -f2)
 	if [ ! -e "$file" ]; then
 		rm -rf incomplete && mkdir incomplete
-		(cd incomplete && apt-get download -qq "$1")
+		(cd incomplete && apt-get -o APT::Sandbox::User="$(id -un)" download -qq "$1")
 		mv incomplete/*.deb "$file"
 		rm -r incomplete
 	fi

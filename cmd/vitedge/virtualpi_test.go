@@ -1,0 +1,413 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/camera/cameratest"
+	"vitedge/cmd/vitedge/internal/brokertest"
+	"vitedge/cmd/vitedge/internal/engine"
+	"vitedge/cmd/vitedge/internal/publish"
+	"vitedge/cmd/vitedge/internal/virtualpi"
+)
+
+// TestVirtualPi runs the daemon as it runs in the field: the static program
+// for arm64, and then the one for 32-bit ARM, on a stock Debian kernel on an
+// emulated Raspberry Pi 4 with a USB webcam, and a mosquitto for it on the
+// host. Nothing is reached but loopback.
+//
+// The test knows what the webcam shows and computes what the daemon must
+// answer. It pulls the cable, breaks the frames and stops the broker, and
+// holds every single answer against what is known; see pi.verify.
+func TestVirtualPi(t *testing.T) {
+	packages := requireVirtualPi(t)
+	if !virtualpi.Isolate(t) {
+		return
+	}
+	p := newPi(t, packages)
+
+	p.start("/arm64/vitedge", "auto")
+	p.step("identity", func() { p.identity("neon") })
+	p.step("controls", p.controls)
+	p.step("pictures", p.pictures)
+	p.step("unplug", p.unplug)
+	p.step("freeze", func() { p.silent(cameratest.Faults{Freeze: true}) })
+	// The driver itself drops frames that are marked, and raw ones that are short.
+	p.step("marked frames", func() { p.silent(cameratest.Faults{ErrorBit: true}) })
+	p.step("short frames", func() { p.silent(cameratest.Faults{Truncate: 0.5}) })
+	p.step("broker", p.brokerRestart)
+	p.step("stop", p.stop)
+
+	p.start("/arm64/vitedge", "mjpeg")
+	p.step("pictures", p.pictures)
+	p.step("no Huffman tables", p.noHuffmanTables)
+	p.step("truncated", func() { p.corrupt(truncated) })
+	p.step("garbage", func() { p.corrupt(garbage) })
+	p.step("stop", p.stop)
+
+	p.start("/arm/vitedge", "mjpeg")
+	p.step("identity", func() { p.identity("generic") })
+	p.step("pictures", p.pictures)
+	p.step("unplug", p.unplug)
+	p.step("truncated", func() { p.corrupt(truncated) })
+	p.step("stop", p.stop)
+	p.start("/arm/vitedge", "auto")
+	p.step("pictures", p.pictures)
+	p.step("stop", p.stop)
+}
+
+// requireVirtualPi skips the test, by name of what is missing, or fails it
+// where every test must run.
+func requireVirtualPi(t *testing.T) virtualpi.Packages {
+	t.Helper()
+	if os.Getenv("VITEDGE_TEST_REQUIRE") != "1" && os.Getenv("VITEDGE_TEST_VIRTUALPI") != "1" {
+		t.Skip("the virtual Pi takes minutes; set VITEDGE_TEST_VIRTUALPI=1")
+	}
+	for _, tool := range []string{"qemu-system-aarch64", "dpkg-deb", "mosquitto"} {
+		brokertest.RequireTool(t, tool)
+	}
+	folder, err := virtualpi.Folder()
+	require.NoError(t, err)
+	packages, err := virtualpi.FindPackages(folder)
+	if errors.Is(err, fs.ErrNotExist) && os.Getenv("VITEDGE_TEST_REQUIRE") != "1" {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	return packages
+}
+
+// pi is the machine, what is plugged into it, and what it says.
+type pi struct {
+	t       *testing.T
+	machine *virtualpi.Machine
+	webcam  *cameratest.Camera
+	broker  *brokertest.Broker
+	proxy   *brokertest.Proxy // between guest and broker
+	heard   *brokertest.Subscriber
+	eye     *engine.Eye
+	info    engine.Info
+
+	known  map[cameratest.Format]answers // right answers
+	format cameratest.Format             // of the daemon that runs
+	shown  string                        // name of the picture
+	seen   int                           // messages that were looked at
+}
+
+func newPi(t *testing.T, packages virtualpi.Packages) *pi {
+	p := &pi{t: t, known: map[cameratest.Format]answers{}}
+	model := filepath.Join(t.TempDir(), "model.safetensors")
+	require.NoError(t, writeSmallModel(model))
+	e, err := engine.Load(model, 1)
+	require.NoError(t, err)
+	t.Cleanup(e.Close)
+	p.eye, p.info = e.Eye(), e.Info()
+	for _, f := range []cameratest.Format{cameratest.YUYV, cameratest.MJPEG} {
+		p.known[f] = expect(t, p.eye, f, cameratest.Faults{})
+	}
+
+	p.broker = brokertest.Start(t)
+	p.proxy = brokertest.NewProxy(t, p.broker.Addr())
+	p.webcam = cameratest.New(cameratest.Config{})
+	p.webcam.SetFPS(10) // more than the emulated CPU classifies
+	p.show("red")
+
+	kernel, err := virtualpi.OpenKernel(packages.Kernel)
+	require.NoError(t, err)
+	modules, err := kernel.Modules(virtualpi.Modules...)
+	require.NoError(t, err)
+	busybox, err := virtualpi.ReadFile(packages.Busybox, "bin/busybox")
+	require.NoError(t, err)
+	root := virtualpi.NewRoot(busybox, modules)
+	root.File("model.safetensors", 0o644, read(t, model))
+	for _, format := range []string{"auto", "mjpeg"} {
+		root.File(format+".yaml", 0o644, []byte(p.config(format)))
+	}
+	for _, b := range []struct {
+		arch    string
+		environ []string
+	}{{"arm64", []string{"GOARCH=arm64"}}, {"arm", []string{"GOARCH=arm", "GOARM=6"}}} {
+		root.Dir(b.arch)
+		p.step("build "+b.arch, func() { root.File(b.arch+"/vitedge", 0o755, build(t, b.environ...)) })
+	}
+	p.step("boot", func() { p.machine = virtualpi.Start(t, kernel, root) })
+	t.Cleanup(func() { p.webcam.Unplug() })
+	p.plug()
+	return p
+}
+
+// config is a configuration with short times. The rest are the defaults.
+func (p *pi) config(format string) string {
+	_, port, err := net.SplitHostPort(p.proxy.Addr())
+	require.NoError(p.t, err)
+	return fmt.Sprintf(`
+device: {id: pi}
+state_dir: /tmp
+model: {path: /model.safetensors}
+cameras: {cam: {source: auto, format: %s, controls: {brightness: 42}}}
+decide: {interval: 50ms, top: 4, threshold: 0, votes: 2, window: 3, hold: 0s, heartbeat: 1h}
+mqtt: {url: "mqtt://%s:%s", reconnect_min: 10ms, reconnect_max: 500ms, predictions: 50ms, status: 1s}
+`, format, virtualpi.Host, port)
+}
+
+// build makes the program for another machine, as it is released.
+func build(t *testing.T, environ ...string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vitedge")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), environ...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return read(t, path)
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return data
+}
+
+// step is one point of the test. The first that fails is the last: those after
+// it would not mean anything.
+func (p *pi) step(name string, f func()) {
+	p.t.Helper()
+	began := time.Now()
+	defer func() {
+		verdict := "ok"
+		if p.t.Failed() {
+			verdict = "FAILED"
+		}
+		p.t.Logf("%-6s %-25s %5.1f s", verdict, name, time.Since(began).Seconds())
+	}()
+	f()
+}
+
+func (p *pi) plug() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), brokertest.Patience)
+	defer cancel()
+	require.NoError(p.t, p.webcam.Plug(ctx, p.machine.Camera))
+}
+
+func (p *pi) show(picture string) {
+	p.shown = picture
+	p.webcam.SetImage(pictures[picture])
+}
+
+// another is a picture that is not the one shown.
+func (p *pi) another() string {
+	order := []string{"red", "green", "blue", "stripes", "red"}
+	for i, name := range order {
+		if name == p.shown {
+			return order[i+1]
+		}
+	}
+	panic("no picture " + p.shown)
+}
+
+// start runs the daemon in the guest and waits for its first answer. A new
+// subscriber hears it, so that what others have said does not count.
+func (p *pi) start(program, format string) {
+	p.t.Helper()
+	p.format = cameratest.YUYV
+	if format == "mjpeg" {
+		p.format = cameratest.MJPEG
+	}
+	p.step(program+" "+format, func() {
+		p.listen()
+		require.Zero(p.t, p.machine.Run(fmt.Sprintf("%s run --config /%s.yaml & pid=$!", program, format)))
+		p.until("availability", "online")
+		p.until("cam/availability", "online")
+		p.answered(p.shown)
+		require.Equal(p.t, p.format, p.webcam.State().Format)
+	})
+}
+
+// listen hears what is said from now on, and what is retained.
+func (p *pi) listen() {
+	p.heard, p.seen = p.broker.Subscribe("vitedge/pi/#"), 0
+}
+
+// until waits for a message on a topic of the daemon that comes after those
+// that were waited for before.
+func (p *pi) until(topic, payload string) {
+	p.t.Helper()
+	p.next(topic+" "+payload, topic, func(got string) bool { return got == payload })
+}
+
+func (p *pi) next(what, topic string, enough func(payload string) bool) {
+	p.t.Helper()
+	p.heard.Until(what, func(messages []brokertest.Message) bool {
+		for i := p.seen; i < len(messages); i++ {
+			if messages[i].Topic == "vitedge/pi/"+topic && enough(messages[i].Payload) {
+				p.seen = i + 1
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// answered waits until the daemon says, and keeps saying, what a picture is.
+func (p *pi) answered(picture string) {
+	p.t.Helper()
+	label := p.known[p.format][picture][0].Label
+	p.next("the label of "+picture, "cam/prediction", func(payload string) bool { return parse(p.t, payload).Label == label })
+	p.heard.Until("the stable label of "+picture, func([]brokertest.Message) bool {
+		states := p.heard.On("vitedge/pi/cam/state")
+		return len(states) > 0 && parse(p.t, states[len(states)-1]).Label == label
+	})
+}
+
+func parse(t *testing.T, payload string) publish.Prediction {
+	t.Helper()
+	var m publish.Prediction
+	require.NoError(t, json.Unmarshal([]byte(payload), &m), payload)
+	return m
+}
+
+// identity checks what the daemon says it is.
+func (p *pi) identity(kernel string) {
+	var s publish.Status
+	p.next("status", "status", func(payload string) bool { return json.Unmarshal([]byte(payload), &s) == nil })
+	require.Equal(p.t, kernel, s.Kernel)
+	require.Equal(p.t, []string{p.info.Name, p.info.SHA256}, []string{s.Model.Name, s.Model.SHA256})
+	require.Less(p.t, s.RSSBytes, int64(100<<20))
+}
+
+// controls checks that those of the configuration reach the webcam.
+func (p *pi) controls() {
+	require.Equal(p.t, 42, p.webcam.State().Brightness)
+}
+
+// pictures shows all pictures.
+func (p *pi) pictures() {
+	for range pictures {
+		p.show(p.another())
+		p.answered(p.shown)
+	}
+}
+
+// unplug pulls the cable and plugs it in again while another picture is shown.
+func (p *pi) unplug() {
+	require.NoError(p.t, p.webcam.Unplug())
+	p.until("cam/availability", "offline")
+	p.show(p.another())
+	p.plug()
+	p.until("cam/availability", "online")
+	p.answered(p.shown)
+}
+
+// silent has the camera plugged in and sending nothing that arrives.
+func (p *pi) silent(f cameratest.Faults) {
+	p.webcam.SetFaults(f)
+	p.until("cam/availability", "offline")
+	p.show(p.another())
+	p.webcam.SetFaults(cameratest.Faults{})
+	p.until("cam/availability", "online")
+	p.answered(p.shown)
+}
+
+// noHuffmanTables is no fault for a good decoder.
+func (p *pi) noHuffmanTables() {
+	p.webcam.SetFaults(cameratest.Faults{NoHuffmanTables: true})
+	p.pictures()
+	p.webcam.SetFaults(cameratest.Faults{})
+}
+
+// corrupt spoils the frames of another picture. They must be counted, and not
+// be classified: verify holds every prediction against the pictures, and the
+// other picture must not be among those that come before the end of the
+// fault.
+func (p *pi) corrupt(f cameratest.Faults) {
+	p.t.Helper()
+	count := func(payload string) uint64 {
+		var s publish.Status
+		require.NoError(p.t, json.Unmarshal([]byte(payload), &s))
+		return s.Frames.Corrupt
+	}
+	var before uint64
+	p.next("status", "status", func(payload string) bool { before = count(payload); return true })
+	p.webcam.SetFaults(f)
+	from := p.seen
+	p.show(p.another())
+	p.next("three corrupt frames", "status", func(payload string) bool { return count(payload) >= before+3 })
+	label := p.known[p.format][p.shown][0].Label
+	for _, m := range p.heard.Messages()[from:p.seen] {
+		if m.Topic == "vitedge/pi/cam/prediction" {
+			require.NotEqual(p.t, label, parse(p.t, m.Payload).Label, "a corrupt frame was classified")
+		}
+	}
+	p.webcam.SetFaults(cameratest.Faults{})
+	p.answered(p.shown)
+}
+
+// brokerRestart stops the broker, has the label change, and starts a broker
+// that remembers nothing: the change must not be lost, and what is retained
+// must be there again.
+func (p *pi) brokerRestart() {
+	p.verify()
+	p.proxy.Refuse(true)
+	p.broker.Kill()
+	from, to := p.known[p.format][p.shown][0].Label, p.known[p.format][p.another()][0].Label
+	p.show(p.another())
+	change := fmt.Sprintf("msg=label camera=cam from=%s to=%s", from, to)
+	before := len(p.machine.Console())
+	p.machine.Wait("the change in the log", func(lines []string) bool {
+		return strings.Contains(strings.Join(lines[before:], "\n"), change)
+	})
+	p.broker.Restart()
+	p.listen()
+	p.proxy.Refuse(false)
+	p.until("availability", "online")
+	p.answered(p.shown)
+	p.heard.UntilOn("vitedge/pi/cam/availability", "online")
+	p.heard.UntilOn("vitedge/pi/cam/event", fmt.Sprintf(`"from":%q,"to":%q`, from, to))
+}
+
+// stop ends the daemon as systemd does.
+func (p *pi) stop() {
+	require.Zero(p.t, p.machine.Run("kill $pid; wait $pid"))
+	p.until("availability", "offline")
+	p.verify()
+}
+
+// verify holds every answer that was heard against those that are known: no
+// frame may have been taken for another, and no probability may differ from
+// that of this machine.
+func (p *pi) verify() {
+	p.t.Helper()
+	right := map[string]bool{}
+	for _, top := range p.known[p.format] {
+		right[fmt.Sprint(top)] = true
+	}
+	n := 0
+	for _, m := range p.heard.Messages() {
+		if m.Topic != "vitedge/pi/cam/prediction" && m.Topic != "vitedge/pi/cam/state" {
+			continue
+		}
+		if m.Retained { // of the daemon before
+			continue
+		}
+		got := parse(p.t, m.Payload)
+		require.True(p.t, right[fmt.Sprint(got.Top)], "%s; known are %v", m.Payload, p.known[p.format])
+		require.Equal(p.t, [2]int{webcamSize.X, webcamSize.Y}, [2]int{got.Frame.Width, got.Frame.Height})
+		n++
+	}
+	require.NotZero(p.t, n)
+	p.t.Logf("%d answers are right", n)
+}
