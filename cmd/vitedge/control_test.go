@@ -92,7 +92,7 @@ func TestSettingsOverMQTT(t *testing.T) {
 		got := s.On("vitedge/pi/availability")
 		return len(got) >= 2 && got[len(got)-1] == "online"
 	})
-	require.Equal(t, 2, strings.Count(d.output(), "model loaded"))
+	brokertest.Eventually(t, "the log", func() bool { return strings.Count(d.output(), "model loaded") == 2 })
 	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
 	s.Until("the camera off", func([]brokertest.Message) bool {
 		got := s.On("vitedge/pi/cam/enabled/state")

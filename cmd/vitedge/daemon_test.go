@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -247,6 +248,56 @@ func TestSIGTERMWithADeadBroker(t *testing.T) {
 	status := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, status.Signaled() && status.Signal() == syscall.SIGTERM, d.cmd.ProcessState.String())
 	b.Thaw()
+}
+
+// TestPersistedOutbox kills the daemon while the broker is away: the events
+// that waited come from the next process, with their old session.
+func TestPersistedOutbox(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	state := t.TempDir()
+	args := append(colors(t, "mqtt://"+p.Addr(), "red red red green green green"),
+		"--set", "cameras.cam.loop=false", "--interval", "1ms", "--set", "mqtt.outbox.persist=true", "--set", "state_dir="+state)
+	d := startDaemon(t, nil, args...)
+	brokertest.Eventually(t, "the change", func() bool { return strings.Contains(d.output(), "to=green") })
+	require.NoError(t, d.cmd.Process.Kill())
+	<-d.done
+
+	s := b.Subscribe("vitedge/pi/cam/event")
+	p.Refuse(false)
+	d = startDaemon(t, nil, args...)
+	require.Zero(t, d.wait())
+	s.Until("both events", func(m []brokertest.Message) bool { return len(m) == 2 })
+	var first, second publish.Event
+	require.NoError(t, json.Unmarshal([]byte(s.Messages()[0].Payload), &first))
+	require.NoError(t, json.Unmarshal([]byte(s.Messages()[1].Payload), &second))
+	require.NotEqual(t, first.Session, second.Session)
+	require.Equal(t, uint64(1), first.Seq)
+	require.Equal(t, uint64(1), second.Seq)
+}
+
+// TestNoDiskWrites reads what the kernel has counted for the process while it
+// publishes: SD cards wear out.
+func TestNoDiskWrites(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/cam/event")
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "red red red green green green"), "--interval", "1ms", "--log-level", "error")...)
+	s.Until("some events", func(m []brokertest.Message) bool { return len(m) >= 5 })
+	written := func() string {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", d.cmd.Process.Pid))
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			if strings.HasPrefix(line, "write_bytes:") {
+				return line
+			}
+		}
+		t.Skip("the kernel does not count writes")
+		return ""
+	}
+	before := written()
+	s.Until("many events", func(m []brokertest.Message) bool { return len(m) >= 50 })
+	require.Equal(t, before, written())
 }
 
 func TestWithoutABroker(t *testing.T) {

@@ -4,6 +4,7 @@ package brokertest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -25,7 +26,8 @@ const Patience = 30 * time.Second
 
 // Broker is a mosquitto on a loopback port that stays the same over restarts.
 type Broker struct {
-	Port int
+	Port      int
+	PlainPort int // of a listener without TLS for Subscribe, if Port is not one
 
 	t    testing.TB
 	conf string
@@ -53,7 +55,7 @@ func RequireTool(t testing.TB, name string) string {
 
 // Start runs a mosquitto that takes anonymous clients until the test ends.
 // Lines of conf that begin with "listener" replace the plain listener; "PORT"
-// in conf stands for the port.
+// in conf stands for the port, "PLAINPORT" for another one, without TLS.
 func Start(t testing.TB, conf ...string) *Broker {
 	t.Helper()
 	RequireTool(t, "mosquitto")
@@ -68,10 +70,14 @@ func Start(t testing.TB, conf ...string) *Broker {
 	if !strings.Contains(text, "allow_anonymous") {
 		text += "allow_anonymous true\n"
 	}
+	if strings.Contains(text, "PLAINPORT") {
+		b.PlainPort = FreePort(t)
+		text = strings.ReplaceAll(text, "PLAINPORT", fmt.Sprint(b.PlainPort))
+	}
 	text = strings.ReplaceAll(text, "PORT", fmt.Sprint(b.Port))
 	// Root would otherwise become the user mosquitto, who cannot read the
 	// test's files.
-	text += "user root\nmax_queued_messages 0\nlog_type all\nlog_dest file " + b.log + "\n"
+	text += "user root\nmax_queued_messages 1000000\nlog_type all\nlog_dest file " + b.log + "\n"
 	require.NoError(t, os.WriteFile(b.conf, []byte(text), 0o600))
 	b.Restart()
 	t.Cleanup(func() {
@@ -113,17 +119,25 @@ func (b *Broker) Restart() {
 		close(done)
 	}()
 	b.done = done
+	b.await(b.Port, output.String)
+	if b.PlainPort != 0 {
+		b.await(b.PlainPort, output.String)
+	}
+}
+
+// await waits until the broker listens on port.
+func (b *Broker) await(port int, output func() string) {
+	b.t.Helper()
 	deadline := time.Now().Add(Patience)
 	for {
-		conn, err := net.Dial("tcp", b.Addr())
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			conn.Close()
 			return
 		}
 		select {
-		case <-done:
-			log, _ := os.ReadFile(b.log)
-			b.t.Fatalf("mosquitto ended: %s\n%s", output.String(), log)
+		case <-b.done:
+			b.t.Fatalf("mosquitto ended: %s\n%s", output(), b.Log())
 		case <-time.After(5 * time.Millisecond):
 		}
 		require.True(b.t, time.Now().Before(deadline), "mosquitto does not listen")
@@ -171,7 +185,7 @@ type Subscriber struct {
 // Subscribe connects to the broker and records filter until the test ends.
 func (b *Broker) Subscribe(filter string) *Subscriber {
 	b.t.Helper()
-	return SubscribeWith(b.t, mqtt.NewClientOptions().AddBroker("tcp://"+b.Addr()), filter)
+	return SubscribeWith(b.t, mqtt.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", cmp.Or(b.PlainPort, b.Port))), filter)
 }
 
 // SubscribeWith is Subscribe with the client's own options.
@@ -179,6 +193,7 @@ func SubscribeWith(t testing.TB, o *mqtt.ClientOptions, filter string) *Subscrib
 	t.Helper()
 	s := &Subscriber{t: t, changed: make(chan struct{})}
 	o.SetClientID(fmt.Sprintf("test-%p", s)).SetAutoReconnect(false).SetProtocolVersion(4)
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { t.Logf("a subscriber lost its connection: %v", err) })
 	s.client = mqtt.NewClient(o)
 	token := s.client.Connect()
 	require.True(t, token.WaitTimeout(Patience))

@@ -130,7 +130,7 @@ func (l *Link) subscribe(ctx context.Context, c *connection) error {
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		return err
+		return c.cause(err)
 	}
 	var denied []string
 	for filter, code := range token.(*mqtt.SubscribeToken).Result() {
@@ -152,12 +152,7 @@ func (c *connection) publish(ctx context.Context, topic string, qos byte, retain
 	select {
 	case <-token.Done():
 		if err := token.Error(); err != nil {
-			select {
-			case <-c.lost: // says more
-				return c.err
-			case <-time.After(100 * time.Millisecond):
-				return err
-			}
+			return c.cause(err)
 		}
 		return nil
 	case <-c.lost:
@@ -166,6 +161,17 @@ func (c *connection) publish(ctx context.Context, topic string, qos byte, retain
 		return ctx.Err()
 	case <-timer.C:
 		return fmt.Errorf("no acknowledgment within %v: %w", c.timeout, context.DeadlineExceeded)
+	}
+}
+
+// cause is why a token failed. When the connection is lost the library fails
+// the tokens first, with words that say nothing, and tells the reason after.
+func (c *connection) cause(err error) error {
+	select {
+	case <-c.lost:
+		return c.err
+	case <-time.After(100 * time.Millisecond):
+		return err
 	}
 }
 

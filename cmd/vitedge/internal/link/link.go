@@ -92,6 +92,7 @@ type Link struct {
 	address string
 	secure  bool
 	wake    chan struct{}
+	poison  poison // belongs to Run
 
 	mu       sync.Mutex
 	retained []*retained // in the order in which they were first published
@@ -122,6 +123,7 @@ func New(o Options) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{o: o, wake: make(chan struct{}, 1), idle: make(chan struct{})}
+	l.poison = poison{times: poisonTimes, span: poisonSpan, strikes: make(map[string]strike)}
 	port := u.Port()
 	switch u.Scheme {
 	case "mqtts", "ssl", "tls":

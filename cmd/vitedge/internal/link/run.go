@@ -153,15 +153,24 @@ func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 	}
 	if topic, payload, ok := l.takeStale(); ok {
 		// After an error the next connection publishes it again.
-		return true, c.publish(ctx, topic, 1, true, payload)
+		err := c.publish(ctx, topic, 1, true, payload)
+		if l.poison.suspect(topic, err) {
+			l.condemn(topic)
+		}
+		return true, err
 	}
 	m, ok := l.o.Outbox.Front()
 	if !ok {
 		return false, nil
 	}
 	if err := c.publish(ctx, m.Topic, 1, m.Retain, m.Payload); err != nil {
+		if l.poison.suspect(m.Topic, err) {
+			l.o.Outbox.Drop(m)
+			l.o.Log.Error("dropped a message: the broker closes the connection whenever it gets it", "topic", m.Topic, "bytes", len(m.Payload))
+		}
 		return true, err
 	}
+	l.poison.suspect(m.Topic, nil)
 	l.o.Outbox.Ack(m)
 	if m.Retain {
 		l.delivered(m.Topic)
@@ -237,4 +246,17 @@ func (l *Link) farewell(ctx context.Context, c *connection) error {
 // silent notes an end without a farewell.
 func (l *Link) silent(err error) {
 	l.o.Log.Warn("left without a word, the broker will publish the will", "reason", explain(err))
+}
+
+// condemn gives up a retained topic.
+func (l *Link) condemn(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, r := range l.retained {
+		if r.topic == topic {
+			l.retained = append(l.retained[:i], l.retained[i+1:]...)
+			break
+		}
+	}
+	l.o.Log.Error("gave up a topic: the broker closes the connection whenever it gets it; may this client publish it?", "topic", topic)
 }

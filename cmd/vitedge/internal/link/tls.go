@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 )
 
 // Files are the PEM files of a TLS connection; empty ones are not used.
@@ -45,20 +47,29 @@ func explainTLS(err error) string {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
+	var op *net.OpError
 	switch {
 	case errors.As(err, &unknown):
 		return "the broker's certificate is signed by an unknown authority; name the authority's certificate with mqtt.tls.ca_file"
 	case errors.As(err, &host):
 		return fmt.Sprintf("the broker's certificate is for another name (%v); set mqtt.tls.server_name if that is the right broker", host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("the broker's certificate is not valid now (%v); renew it, or set the clock of this device", invalid.Detail)
+		return "the broker's certificate has expired or is not valid yet; renew it, or set the clock of this device"
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("the broker's certificate is not valid: %v", invalid)
 	case errors.As(err, &record):
 		return "the broker does not speak TLS on this port; use mqtt:// or the port of its TLS listener"
-	case errors.As(err, &alert):
-		return fmt.Sprintf("the broker refused the certificate of this device (%v); check mqtt.tls.cert_file and the broker's authority", alert)
+	case errors.As(err, &op) && op.Op == "remote error":
+		// An alert of the broker. The type of op.Err is not exported, its text
+		// comes from RFC 8446, section 6.
+		switch text := op.Err.Error(); {
+		case strings.Contains(text, "certificate"), strings.Contains(text, "unknown certificate authority"):
+			return fmt.Sprintf("the broker refused the certificate of this device (%s); check mqtt.tls.cert_file and mqtt.tls.key_file", text)
+		case strings.Contains(text, "protocol version"):
+			return "the broker does not speak TLS 1.2 or newer"
+		default:
+			return fmt.Sprintf("the broker ended the TLS handshake: %s", text)
+		}
 	}
 	return ""
 }

@@ -93,15 +93,22 @@ func OpenJournal(q *Queue, path string, log *slog.Logger) (*Journal, error) {
 
 var errNotJournal = errors.New("not an outbox file")
 
-// restore reads the messages that were pushed and not removed, and the id
-// after the last.
 func restore(path string) (messages []Message, next uint64, err error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(data) == 0 {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, 0, nil
 	}
 	if err != nil {
 		return nil, 0, err
+	}
+	return parse(data)
+}
+
+// parse reads the messages that were pushed and not removed, and the id after
+// the last. An empty file is an empty journal.
+func parse(data []byte) (messages []Message, next uint64, err error) {
+	if len(data) == 0 {
+		return nil, 0, nil
 	}
 	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
 		return nil, 0, errNotJournal

@@ -156,14 +156,27 @@ func (q *Queue) Front() (Message, bool) {
 func (q *Queue) Ack(m Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.remove(m)
+	q.stats.Acked++
+}
+
+// Drop removes m, the message that Front returned, without an acknowledgment,
+// and counts it as dropped.
+func (q *Queue) Drop(m Message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.remove(m)
+	q.stats.Dropped++
+}
+
+func (q *Queue) remove(m Message) {
 	if q.n == 0 || q.at(0).id != m.id {
-		panic("outbox: Ack of a message that is not in flight")
+		panic("outbox: the message is not in flight")
 	}
 	q.inFlight = false
 	q.journal.removed(m.id)
 	q.forget(m)
 	q.shift()
-	q.stats.Acked++
 }
 
 // Release says that the message that Front returned is in flight no more,

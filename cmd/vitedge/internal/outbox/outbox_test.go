@@ -88,6 +88,16 @@ func TestInFlightIsNotDropped(t *testing.T) {
 	require.Equal(t, Stats{Accepted: 2, Acked: 1, Dropped: 1}, q.Stats())
 }
 
+func TestDrop(t *testing.T) {
+	q := New(3, 1<<20)
+	q.Push(message(0))
+	q.Push(message(1))
+	m, _ := q.Front()
+	q.Drop(m)
+	require.Equal(t, []string{"1"}, drain(q))
+	require.Equal(t, Stats{Accepted: 2, Acked: 1, Dropped: 1}, q.Stats())
+}
+
 func TestHas(t *testing.T) {
 	q := New(2, 1<<20)
 	q.Push(Message{Topic: "a"})
@@ -105,6 +115,7 @@ func TestAckOfAnotherMessagePanics(t *testing.T) {
 	q := New(2, 1<<20)
 	q.Push(message(0))
 	require.Panics(t, func() { q.Ack(Message{id: 7}) })
+	require.Panics(t, func() { q.Drop(Message{id: 7}) })
 }
 
 // TestAgainstModel compares a random history with a plain slice.
