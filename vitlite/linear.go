@@ -14,6 +14,7 @@ type linear struct {
 	int8    *kernels.Weights
 	float32 *kernels.Panels
 	bias    []float32 // [out], also part of the matrix
+	names   []string  // of the layers that are stacked in it
 }
 
 // operand is the input of a linear layer, m rows of float32 and, where the layer
@@ -92,6 +93,7 @@ func loadLinear(c *quant.Checkpoint, out, in int, bias bool, parts ...part) (*li
 		weights = make([]float32, 0, out*in)
 	)
 	for _, p := range parts {
+		l.names = append(l.names, p.name)
 		w, err := c.Tensor(p.name + ".weight")
 		if err != nil {
 			return nil, err

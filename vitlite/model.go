@@ -71,6 +71,7 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 	s.profile.begin()
 	s.embedding(pixels)
 	s.profile.end(Embed)
+	s.observeEmbedding()
 	for _, b := range m.blocks {
 		b.forward(s)
 	}

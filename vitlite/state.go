@@ -13,21 +13,22 @@ type state struct {
 	tokens, dim, mlpDim int
 	heads, headDim      int
 
-	pool    *kernels.Pool
-	profile *Profile          // nil but for measurements
-	pixels  []byte            // the input of the frame at hand
-	x       []float32         // [T, D], the residual stream
-	normed  []float32         // [T, D], of a LayerNorm
-	in      operand           // what goes into the next linear layer
-	next    *linear           // that layer
-	qkv     []float32         // [T, 3D]
-	keys    []*kernels.Panels // [H], each [d, T]
-	values  []kernels.Panels  // [H], each [T, d], in place in qkv
-	mixed   []float32         // [T, D], the heads' results side by side
-	hidden  []float32         // [T, M], of the MLP
-	patch   []float32         // [T-1, 3p²], pixels of the patches
-	pooled  []float32         // [D]
-	logits  []float32         // [1, C]
+	pool     *kernels.Pool
+	profile  *Profile          // nil but for measurements
+	observer func(Output)      // the same
+	pixels   []byte            // the input of the frame at hand
+	x        []float32         // [T, D], the residual stream
+	normed   []float32         // [T, D], of a LayerNorm
+	in       operand           // what goes into the next linear layer
+	next     *linear           // that layer
+	qkv      []float32         // [T, 3D]
+	keys     []*kernels.Panels // [H], each [d, T]
+	values   []kernels.Panels  // [H], each [T, d], in place in qkv
+	mixed    []float32         // [T, D], the heads' results side by side
+	hidden   []float32         // [T, M], of the MLP
+	patch    []float32         // [T-1, 3p²], pixels of the patches
+	pooled   []float32         // [D]
+	logits   []float32         // [1, C]
 
 	chunks       int // parts of the tokens for work on rows
 	blocksOfRows int // parts of the tokens for attention
@@ -131,4 +132,5 @@ func (s *state) activate(next *linear) {
 func (s *state) apply(o Operation, l *linear, dst []float32, add bool) {
 	l.forward(s.pool, dst, &s.in, add)
 	s.profile.end(o)
+	s.observe(l, dst, add)
 }
