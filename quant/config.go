@@ -20,6 +20,20 @@ type Config struct {
 	Activation Activation // of the MLP
 	Pool       Pool       // what the head sees
 	QKVBias    bool       // whether query, key and value have biases
+
+	// NoClassToken is set where the patches have no class token before them.
+	NoClassToken bool
+	// Registers is the number of tokens between the class token and the patches
+	// that stand for no patch (Darcet et al., "Vision Transformers Need
+	// Registers", 2024). A distillation token is the first of them.
+	Registers int
+	// Distilled models have a second head, on the distillation token, and their
+	// logits are the mean of both (Touvron et al., "Training data-efficient image
+	// transformers & distillation through attention", 2021).
+	Distilled bool
+	// PreLogits is the width of a linear layer with tanh before the head, 0 for
+	// none.
+	PreLogits int
 }
 
 // Activation is the nonlinearity of the MLP.
@@ -36,18 +50,37 @@ const (
 // Pool says which tokens the classification head reads.
 type Pool string
 
-// Token takes the class token after the final norm; Mean averages the patch
-// tokens and normalizes the average.
 const (
-	Token Pool = "token"
-	Mean  Pool = "avg"
+	Token     Pool = "token"     // the class token, normalized
+	Mean      Pool = "avg"       // the average of the patches, normalized
+	NormMean  Pool = "norm_avg"  // the average of the normalized patches
+	TokenMean Pool = "token_avg" // class token and NormMean, side by side
 )
 
 // Grid is the number of patches along one side of the image.
 func (c Config) Grid() int { return c.ImageSize / c.PatchSize }
 
-// Tokens is the sequence length: the class token and one token a patch.
-func (c Config) Tokens() int { return 1 + c.Grid()*c.Grid() }
+// Prefix is the number of tokens before the patches.
+func (c Config) Prefix() int {
+	if c.NoClassToken {
+		return c.Registers
+	}
+	return 1 + c.Registers
+}
+
+// Tokens is the sequence length: class token, registers and one token a patch.
+func (c Config) Tokens() int { return c.Prefix() + c.Grid()*c.Grid() }
+
+// Features is the width of what the classifier reads.
+func (c Config) Features() int {
+	switch {
+	case c.PreLogits > 0:
+		return c.PreLogits
+	case c.Pool == TokenMean:
+		return 2 * c.Dim
+	}
+	return c.Dim
+}
 
 // HeadDim is the width of one attention head.
 func (c Config) HeadDim() int { return c.Dim / c.Heads }
@@ -81,9 +114,24 @@ func (c Config) Validate() error {
 		return fmt.Errorf("config: hidden_act %q is not supported; want %q, %q or %q", c.Activation, GELU, GELUTanh, QuickGELU)
 	}
 	switch c.Pool {
-	case Token, Mean:
+	case Token, Mean, NormMean, TokenMean:
 	default:
-		return fmt.Errorf("config: global_pool %q is not supported; want %q or %q", c.Pool, Token, Mean)
+		return fmt.Errorf("config: global_pool %q is not supported; want %q, %q, %q or %q", c.Pool, Token, Mean, NormMean, TokenMean)
+	}
+	if c.Registers < 0 || c.Registers > 1<<16 {
+		return fmt.Errorf("config: num_register_tokens is %d; want 0 to 65536", c.Registers)
+	}
+	if c.PreLogits < 0 || c.PreLogits > 1<<16 {
+		return fmt.Errorf("config: pre_logits has %d rows; want 0 to 65536", c.PreLogits)
+	}
+	if c.NoClassToken && (c.Pool == Token || c.Pool == TokenMean) {
+		return fmt.Errorf("config: global_pool is %q, but there is no class token", c.Pool)
+	}
+	if c.PreLogits > 0 && c.Pool == TokenMean {
+		return fmt.Errorf("config: global_pool %q and pre_logits exclude each other", c.Pool)
+	}
+	if c.Distilled && (c.Pool != Token || c.Registers == 0 || c.PreLogits > 0) {
+		return fmt.Errorf("config: a second head needs a distillation token, global_pool %q and no pre_logits", Token)
 	}
 	return nil
 }

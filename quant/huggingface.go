@@ -6,25 +6,111 @@ import (
 	"strings"
 )
 
-// huggingFace is the family of transformers' ViTForImageClassification, whose
-// names are the canonical ones. Base models come without a prefix.
-func huggingFace(prefix string) *family {
-	rename := func(canonical string) string {
-		if rest, ok := strings.CutPrefix(canonical, "vit."); ok {
-			return prefix + rest
-		}
-		return canonical
+// huggingFaceStyle is how a release of transformers calls the parts of a block.
+// Release 5 has new names; its save_pretrained writes the old ones, torch.save of
+// a state dict the new.
+type huggingFaceStyle struct {
+	vitBlocks              string
+	query, key, value, out string
+	fc1, fc2               string // of ViT; DINOv2 has the new ones always
+}
+
+var (
+	huggingFace4 = huggingFaceStyle{
+		"encoder.layer.",
+		"attention.attention.query", "attention.attention.key", "attention.attention.value", "attention.output.dense",
+		"intermediate.dense", "output.dense",
+	}
+	huggingFace5 = huggingFaceStyle{
+		"layers.",
+		"attention.q_proj", "attention.k_proj", "attention.v_proj", "attention.o_proj",
+		"mlp.fc1", "mlp.fc2",
+	}
+)
+
+// huggingFace is the family of transformers' ViT and DeiT. The names of ViT in
+// the style of release 4 are the canonical ones. Base models come without a
+// prefix.
+func huggingFace(prefix string, style huggingFaceStyle, name string) *family {
+	n := naming{
+		blocks: []string{prefix + style.vitBlocks},
+		inside: map[string][]string{
+			"layernorm_before":          {"layernorm_before"},
+			"attention.attention.query": {style.query},
+			"attention.attention.key":   {style.key},
+			"attention.attention.value": {style.value},
+			"attention.output.dense":    {style.out},
+			"layernorm_after":           {"layernorm_after"},
+			"intermediate.dense":        {style.fc1},
+			"output.dense":              {style.fc2},
+		},
+		outside: huggingFaceOutside(prefix),
+	}
+	fam := &family{
+		name:       name,
+		anchors:    []string{n.blocks[0] + "0.layernorm_before.weight"},
+		blocks:     n.blocks,
+		origins:    func(canonical string) []origin { return plain(n.names(canonical)) },
+		positioned: func(class, _ int) []int { return []int{class} }, // registers have none
+		unused:     huggingFaceUnused(prefix),
+		configure:  func(c *Checkpoint, s sidecars) error { return configureHuggingFace(c, s, Token, 1e-12) },
+	}
+	if prefix == "deit." { // has a distillation token, and sometimes a head for it
+		n.outside["vit.embeddings.distillation_token"] = []string{prefix + "embeddings.distillation_token"}
+		n.outside["classifier"] = []string{"classifier", "cls_classifier"}
+		fam.positioned = func(class, others int) []int { return []int{class + others} }
+	}
+	return fam
+}
+
+// dinov2 is the family of transformers' DINOv2, with and without registers. The
+// classifier reads the class token and the average of the patches.
+func dinov2(prefix string, style huggingFaceStyle, name string) *family {
+	n := naming{
+		blocks: []string{prefix + "encoder.layer."},
+		inside: map[string][]string{
+			"layernorm_before":          {"norm1"},
+			"attention.attention.query": {style.query},
+			"attention.attention.key":   {style.key},
+			"attention.attention.value": {style.value},
+			"attention.output.dense":    {style.out},
+			"layer_scale1":              {"layer_scale1.lambda1"},
+			"layernorm_after":           {"norm2"},
+			"intermediate.dense":        {"mlp.fc1"},
+			"output.dense":              {"mlp.fc2"},
+			"layer_scale2":              {"layer_scale2.lambda1"},
+		},
+		outside: huggingFaceOutside(prefix),
 	}
 	return &family{
-		name:   "Hugging Face " + map[string]string{"vit.": "ViT", "deit.": "DeiT", "": "ViT without prefix"}[prefix],
-		blocks: prefix + "encoder.layer.",
-		probe:  "0.attention.attention.",
-		origin: func(canonical string) origin { return origin{names: []string{rename(canonical)}} },
-		unused: func(name string) bool {
-			// The pooler and the mask token serve other tasks.
-			return strings.HasPrefix(name, prefix+"pooler.") || name == prefix+"embeddings.mask_token"
-		},
-		configure: configureHuggingFace,
+		name:       name,
+		anchors:    []string{n.blocks[0] + "0." + style.query + ".weight"},
+		blocks:     n.blocks,
+		origins:    func(canonical string) []origin { return plain(n.names(canonical)) },
+		positioned: func(class, _ int) []int { return []int{class} },
+		unused:     huggingFaceUnused(prefix),
+		configure:  func(c *Checkpoint, s sidecars) error { return configureHuggingFace(c, s, TokenMean, 1e-6) },
+		anySize:    true,
+	}
+}
+
+func huggingFaceOutside(prefix string) map[string][]string {
+	return map[string][]string{
+		"vit.embeddings.cls_token":                   {prefix + "embeddings.cls_token"},
+		"vit.embeddings.register_tokens":             {prefix + "embeddings.register_tokens"},
+		"vit.embeddings.position_embeddings":         {prefix + "embeddings.position_embeddings"},
+		"vit.embeddings.patch_embeddings.projection": {prefix + "embeddings.patch_embeddings.projection"},
+		"vit.layernorm":                              {prefix + "layernorm"},
+		"pre_logits":                                 {"pre_logits"}, // of our own files
+		"classifier":                                 {"classifier"},
+		"distillation_classifier":                    {"distillation_classifier"},
+	}
+}
+
+// huggingFaceUnused names what serves other tasks.
+func huggingFaceUnused(prefix string) func(string) bool {
+	return func(name string) bool {
+		return strings.HasPrefix(name, prefix+"pooler.") || name == prefix+"embeddings.mask_token"
 	}
 }
 
@@ -44,16 +130,17 @@ type modelConfig struct {
 	QKVBias       *bool      `json:"qkv_bias,omitempty"`
 	Act           string     `json:"hidden_act,omitempty"`
 	Epsilon       *float32   `json:"layer_norm_eps,omitempty"`
-	GlobalPool    Pool       `json:"global_pool,omitempty"` // our addition; absent is the class token
+	GlobalPool    Pool       `json:"global_pool,omitempty"` // our addition; absent is what the model_type has
+	Registers     *int       `json:"num_register_tokens,omitempty"`
 	NumLabels     *int       `json:"num_labels,omitempty"`
 	ID2Label      labelMap   `json:"id2label,omitempty"`
 	Quantization  *quantInfo `json:"quantization_config,omitempty"`
 }
 
-func configureHuggingFace(c *Checkpoint, s sidecars) error {
-	c.Config.Epsilon, c.Config.Activation, c.Config.Pool = 1e-12, GELU, Token
-	c.note("layer_norm_eps", c.Config.Epsilon, "ViTConfig's default")
-	c.note("activation", c.Config.Activation, "ViTConfig's default")
+func configureHuggingFace(c *Checkpoint, s sidecars, pool Pool, epsilon float32) error {
+	c.Config.Epsilon, c.Config.Activation, c.Config.Pool = epsilon, GELU, pool
+	c.note("layer_norm_eps", c.Config.Epsilon, "transformers' default")
+	c.note("activation", c.Config.Activation, "transformers' default")
 	if s.config != nil {
 		if err := readModelConfig(c, s); err != nil {
 			return fmt.Errorf("%s: %w", s.configFrom, err)
@@ -73,9 +160,9 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 		return err
 	}
 	switch m.ModelType {
-	case "vit", "deit":
+	case "vit", "deit", "dinov2", "dinov2_with_registers":
 	default:
-		return fmt.Errorf("model_type is %q; want %q or %q", m.ModelType, "vit", "deit")
+		return fmt.Errorf("model_type is %q; want vit, deit, dinov2 or dinov2_with_registers", m.ModelType)
 	}
 	for _, n := range []struct {
 		key  string
@@ -89,6 +176,7 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 		{"patch_size", m.PatchSize, c.Config.PatchSize},
 		{"num_channels", m.Channels, 3},
 		{"num_labels", m.NumLabels, c.Config.Classes},
+		{"num_register_tokens", m.Registers, c.Config.Registers},
 	} {
 		if n.want != nil && *n.want != n.have {
 			return mismatch(n.key, *n.want, n.have)
@@ -112,78 +200,23 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 	}
 	if m.Act != "" {
 		c.Config.Activation = Activation(m.Act) // Validate refuses what no ViT has
-		if m.Act == "gelu_new" {
+		switch m.Act {
+		case "gelu_python":
+			c.Config.Activation = GELU
+		case "gelu_new", "gelu_fast":
 			c.Config.Activation = GELUTanh
 		}
 		c.note("activation", c.Config.Activation, s.configFrom)
 	}
 	if m.GlobalPool != "" {
 		c.Config.Pool = m.GlobalPool
+		c.note("pooling", m.GlobalPool, s.configFrom)
 	}
 	if m.ID2Label != nil && c.Labels == nil {
 		c.setLabels(m.ID2Label, s.configFrom)
 	}
 	if m.Quantization != nil {
 		return m.Quantization.check()
-	}
-	return nil
-}
-
-// quantInfo is the quantization_config of compressed-tensors. Source:
-// compressed_tensors/quantization/quant_config.py and quant_args.py.
-type quantInfo struct {
-	Method string                `json:"quant_method"`
-	Format string                `json:"format"`
-	Status string                `json:"quantization_status"`
-	Ignore []string              `json:"ignore"`
-	Groups map[string]quantGroup `json:"config_groups"`
-	KV     any                   `json:"kv_cache_scheme"`
-}
-
-type quantGroup struct {
-	Targets     []string   `json:"targets"`
-	Weights     quantArgs  `json:"weights"`
-	Inputs      *quantArgs `json:"input_activations"`
-	Outputs     any        `json:"output_activations"`
-	GroupFormat string     `json:"format,omitempty"`
-}
-
-type quantArgs struct {
-	Bits      int    `json:"num_bits"`
-	Type      string `json:"type"`
-	Symmetric bool   `json:"symmetric"`
-	Strategy  string `json:"strategy"`
-	Dynamic   bool   `json:"dynamic"`
-	GroupSize any    `json:"group_size"`
-	Observer  string `json:"observer,omitempty"`
-}
-
-// int8Quantization describes what Quantize does, in the terms of
-// compressed-tensors: per-channel weights, dynamic per-token activations, but
-// for the layers that were kept.
-func int8Quantization(kept []string) *quantInfo {
-	return &quantInfo{
-		Method: "compressed-tensors",
-		Format: "int-quantized",
-		Status: "compressed",
-		Ignore: append([]string{"classifier"}, kept...),
-		Groups: map[string]quantGroup{"group_0": {
-			Targets: []string{"Linear"},
-			Weights: quantArgs{Bits: 8, Type: "int", Symmetric: true, Strategy: "channel", Observer: "minmax"},
-			Inputs:  &quantArgs{Bits: 8, Type: "int", Strategy: "token", Dynamic: true, Observer: "memoryless"},
-		}},
-	}
-}
-
-// check refuses a scheme that the int8 path does not compute.
-func (q *quantInfo) check() error {
-	if q.Method != "compressed-tensors" || q.Format != "int-quantized" {
-		return fmt.Errorf("quantization_config is %q, format %q; want %q, format %q", q.Method, q.Format, "compressed-tensors", "int-quantized")
-	}
-	for name, g := range q.Groups {
-		if w := g.Weights; w.Bits != 8 || w.Type != "int" || !w.Symmetric || w.Strategy != "channel" {
-			return fmt.Errorf("quantization_config: weights of %s are %d-bit %s, symmetric %t, strategy %q; want 8-bit int, symmetric, by channel", name, w.Bits, w.Type, w.Symmetric, w.Strategy)
-		}
 	}
 	return nil
 }

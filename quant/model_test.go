@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,9 +63,9 @@ func huggingFaceModel(c Config, prefix string) *model {
 			"rescale_factor": 0.00392156862745098, "do_normalize": true,
 			"image_mean": [0.5, 0.25, 0.125], "image_std": [0.5, 0.25, 0.75]}`,
 	}}
-	fam := huggingFace(prefix)
+	fam := huggingFace(prefix, huggingFace4, "")
 	for name, t := range canonicalTensors(c) {
-		t.Name = fam.origin(name).names[0]
+		t.Name = fam.origins(name)[0].name
 		m.tensors[t.Name] = t
 	}
 	return m
@@ -81,11 +82,12 @@ func timmModel(c Config) *model {
 	}}
 	parts := map[string][3]Tensor{}
 	for name, t := range canonicalTensors(c) {
-		o := timm.origin(name)
-		t.Name = o.names[0]
-		if c.Pool == Mean && len(o.names) == 2 {
-			t.Name = o.names[1]
+		origins := timm.origins(name)
+		o := origins[0]
+		if c.Pool == Mean && len(origins) == 2 && strings.Contains(name, "vit.layernorm") {
+			o = origins[1]
 		}
+		t.Name = o.name
 		if o.parts == 3 {
 			fused := parts[t.Name]
 			fused[o.part] = t

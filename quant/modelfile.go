@@ -40,7 +40,7 @@ func (c *Checkpoint) WriteFile(path string) error {
 // keptLayers lists the linear layers of an int8 model that are float.
 func (c *Checkpoint) keptLayers() []string {
 	return slices.DeleteFunc(c.LinearLayers(), func(layer string) bool {
-		return c.tensors[layer+".weight"].DType == I8
+		return c.weights[layer+".weight"].array.dtype == I8
 	})
 }
 
@@ -67,6 +67,9 @@ func (c *Checkpoint) modelConfig() modelConfig {
 	}
 	if n.Pool != Token {
 		m.GlobalPool = n.Pool
+	}
+	if n.Registers > 0 {
+		m.Registers = &n.Registers
 	}
 	if c.Labels == nil {
 		m.NumLabels = &n.Classes // else transformers counts the labels

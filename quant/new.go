@@ -12,7 +12,7 @@ func New(c Config, p Preprocess, fill func(name string, shape []int, dst []float
 	if err := p.Validate(c.ImageSize); err != nil {
 		return nil, err
 	}
-	made := &Checkpoint{Family: "new", Config: c, Preprocess: p, tensors: map[string]Tensor{}}
+	made := &Checkpoint{Family: "new", Config: c, Preprocess: p, weights: map[string]weight{}}
 	for s := range c.specs() {
 		if s.scale {
 			continue
@@ -27,7 +27,7 @@ func New(c Config, p Preprocess, fill func(name string, shape []int, dst []float
 		if err := t.finite(); err != nil {
 			return nil, err
 		}
-		made.tensors[s.name] = t
+		made.weights[s.name] = weightOf(t)
 	}
 	return made, nil
 }

@@ -1,8 +1,6 @@
 package quant
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,50 +11,61 @@ import (
 
 // Options say what the files do not, and override what they say.
 type Options struct {
+	ImageSize     int           // input side in pixels, other than the trained one
 	Heads         int           // attention heads
 	Resize        Resize        // before the centre crop
 	CropFraction  float64       // instead of Resize: shortest edge to image size / fraction
 	Interpolation Interpolation // filter of the resize
 	Mean, Std     []float32     // one a channel, of pixels in [0, 1]
 	Labels        string        // text file of class names, one a line
+
+	// Weights is the key of the weights in a PyTorch file that holds several,
+	// "state_dict_ema" for example.
+	Weights string
 }
 
-// Open reads a plain ViT: a float checkpoint of timm or Hugging Face in
-// safetensors, or an int8 model that WriteFile stored. What it is follows from
-// its tensors alone.
+// Open reads a plain ViT: a float checkpoint in safetensors, one file or shards
+// with their index, in PyTorch's format or in NumPy's .npz, by timm, Hugging
+// Face, torchvision or JAX; or an int8 model that WriteFile stored. What it is
+// follows from its bytes and the names of its tensors alone.
 //
 // The path names the weights, or their folder. config.json,
 // preprocessor_config.json and labels.txt are looked for in the same folder,
 // or the first two in the file's own metadata. What neither they nor o say is
 // an [IncompleteError]: a wrong guess costs more accuracy than int8 does.
+//
+// No code from a pickle is ever run.
 func Open(path string, o Options) (*Checkpoint, error) {
 	weights, err := findWeights(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := OpenFile(weights)
+	s, err := openSource(weights, o.Weights)
 	if err != nil {
 		return nil, err
 	}
-	c, err := open(f, weights, o)
+	c, err := open(s, weights, o)
 	if err != nil {
-		f.Close()
+		s.close()
 		return nil, fmt.Errorf("%s: %w", weights, err)
 	}
 	return c, nil
 }
 
-func open(f *File, path string, o Options) (*Checkpoint, error) {
-	fam, err := findFamily(f)
+func open(s *source, path string, o Options) (*Checkpoint, error) {
+	fam, err := findFamily(s)
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Path: path, Family: fam.name, file: f}
+	c := &Checkpoint{Path: path, Family: fam.name, Bytes: s.bytes(), source: s, anySize: fam.anySize}
+	c.note("format", s.format, "the file's first bytes")
 	c.note("family", fam.name, "tensor names")
-	if c.Config, err = fam.sizes(f); err != nil {
+	c.Notes = append(c.Notes, s.notes...)
+	var positions positionTable
+	if c.Config, positions, err = fam.sizes(s); err != nil {
 		return nil, err
 	}
-	side, err := readSidecars(filepath.Dir(path), f.metadata)
+	side, err := readSidecars(filepath.Dir(path), s.metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +91,11 @@ func open(f *File, path string, o Options) (*Checkpoint, error) {
 	if c.Labels != nil && len(c.Labels) != c.Config.Classes {
 		return nil, fmt.Errorf("%d labels in %s, but the model has %d classes", len(c.Labels), c.labelsFrom, c.Config.Classes)
 	}
-	if c.tensors, err = fam.take(f, c.Config); err != nil {
+	if c.weights, err = fam.take(s, c.Config, positions, c.filter); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(f.data)
-	c.SHA256 = hex.EncodeToString(sum[:])
-	c.SourceSHA256, c.Version, c.report = f.metadata[sourceKey], f.metadata[versionKey], f.metadata[reportKey]
+	c.SHA256 = s.sum()
+	c.SourceSHA256, c.Version, c.report = s.metadata[sourceKey], s.metadata[versionKey], s.metadata[reportKey]
 	return c, nil
 }
 
@@ -97,6 +105,11 @@ const option = "option"
 // apply lets the options override what the files say.
 func (o Options) apply(c *Checkpoint) error {
 	p := &c.Preprocess
+	if o.ImageSize != 0 {
+		if err := c.resizeTo(o.ImageSize, antialiased, option); err != nil {
+			return err
+		}
+	}
 	if o.Heads != 0 {
 		c.Config.Heads = o.Heads
 		c.note("heads", o.Heads, option)

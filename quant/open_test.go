@@ -46,7 +46,7 @@ func TestOpenFamilies(t *testing.T) {
 
 func requireTensors(t *testing.T, want map[string]Tensor, c *Checkpoint) {
 	t.Helper()
-	require.Len(t, c.tensors, len(want))
+	require.Len(t, c.weights, len(want))
 	for name, w := range want {
 		got, err := c.Tensor(name)
 		require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, `"fc.weight"…"layer1.0.conv1.weight"`},
 		{"missing patch embedding", tm(), remove("patch_embed.proj.weight"), `tensor "patch_embed.proj.weight" is missing`},
 		{"missing position", hf(), remove("vit.embeddings.position_embeddings"), `"vit.embeddings.position_embeddings" is missing`},
-		{"missing class token", hf(), remove("vit.embeddings.cls_token"), `"vit.embeddings.cls_token" is missing`},
+		{"missing class token", hf(), remove("vit.embeddings.cls_token"), `5 positions are a class token and a square of patches, but the class token is missing`},
 		{"missing head", tm(), remove("head.weight"), `"head.weight" is missing`},
 		{"missing norm", tm(), remove("norm.weight"), `"norm.weight" or "fc_norm.weight" is missing`},
 		{"missing key", hf(), remove("vit.encoder.layer.1.attention.attention.key.weight"), `"vit.encoder.layer.1.attention.attention.key.weight" is missing`},
@@ -249,7 +249,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"empty patches", tm(), reshape("patch_embed.proj.weight", 64, 3, 0, 0), `patches of 0 pixels`},
 		{"no square of patches", tm(), reshape("pos_embed", 1, 6, 64), `"pos_embed"…6 positions`},
 		{"no position", tm(), reshape("pos_embed", 1, 0, 64), `"pos_embed"…0 positions`},
-		{"class token only", tm(), reshape("pos_embed", 1, 1, 64), `"pos_embed"…1 positions`},
+		{"class token only", tm(), reshape("pos_embed", 1, 1, 64), `input_size is 8, but the tensors say 4`},
 		{"grid beyond all images", tm(), reshape("pos_embed", 1, 1+1<<30, 0), `32768 by 32768 patches`},
 		{"no classes", tm(), reshape("head.weight", 0, 64), "num_classes is 5, but the tensors say 0"},
 		{"NaN", tm(), value("blocks.1.mlp.fc2.weight", 77, math.NaN()), `tensor "blocks.1.mlp.fc2.weight": element 77 of [64 128] is NaN`},
@@ -260,12 +260,13 @@ func TestOpenRefuses(t *testing.T) {
 			m.tensors["norm.bias"] = Tensor{Name: "norm.bias", DType: F64, Shape: []int{64}, Data: make([]byte, 512)}
 		}, `"norm.bias": dtype is F64`},
 		{"one int8 tensor", hf(), retype(query, I8), `query.weight_scale" is missing`},
-		{"LayerScale", tm(), add("blocks.0.ls1.gamma", 64), `"blocks.0.ls1.gamma" is that of a ViT with LayerScale`},
-		{"distilled", hf(), add("vit.embeddings.distillation_token", 1, 1, 64), `a distilled DeiT`},
-		{"registers", tm(), add("reg_token", 1, 4, 64), `a ViT with register tokens`},
+		{"LayerScale of one layer", tm(), add("blocks.0.ls1.gamma", 64), `"blocks.0.ls2.gamma" or "blocks.0.gamma_2" is missing`},
+		{"LayerScale of a later block", tm(), add("blocks.1.ls1.gamma", 64), `"blocks.1.ls1.gamma" [64] is no part`},
+		{"distillation token of a ViT", hf(), add("vit.embeddings.distillation_token", 1, 1, 64), `distillation_token" [1 1 64] is no part`},
+		{"registers without positions", tm(), add("reg_token", 1, 7, 64), `5 positions are not a square of patches and some of 8 other tokens`},
 		{"CLIP", tm(), add("norm_pre.weight", 64), `a CLIP encoder`},
 		{"unknown tensor", tm(), add("blocks.1.extra", 1), `tensor "blocks.1.extra" [1] is no part of a plain ViT`},
-		{"two final norms", tm(), add("fc_norm.weight", 64), `global_pool is "token"`},
+		{"two final norms", tm(), add("fc_norm.weight", 64), `"fc_norm.weight" [64] is no part`},
 
 		{"config is no JSON", tm(), file("config.json", "{"), "config.json: "},
 		{"config of another kind", tm(), file("config.json", `{"model_type":"vit"}`), `config.json: it has no "architecture"`},
@@ -289,7 +290,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"labels not UTF-8", tm(), file("labels.txt", "\xff\n"), `labels.txt: not UTF-8`},
 		{"foreign quantization", hf(), set("config.json", "quantization_config", map[string]any{"quant_method": "gptq"}), `quantization_config is "gptq"`},
 
-		{"timm pool", tm(), set("config.json", "global_pool", "avg"), `global_pool is "avg", but the final norm is that of "token"`},
+		{"timm pool", tm(), set("config.json", "global_pool", "map"), `global_pool is "map"; want token or avg`},
 		{"timm classes", tm(), set("config.json", "num_classes", 6), `num_classes is 6, but the tensors say 5`},
 		{"timm width", tm(), set("config.json", "num_features", 6), `num_features is 6`},
 		{"timm argument", tm(), set("config.json", "model_args", map[string]any{"qk_norm": true}), `model_args.qk_norm is true`},
@@ -354,13 +355,13 @@ func TestOpenRefusesOptions(t *testing.T) {
 
 // The defaults are those of transformers' processors.
 func TestReadPreprocessDefaults(t *testing.T) {
-	half := [3]float32{0.5, 0.5, 0.5}
 	for text, want := range map[string]Preprocess{
-		`{"image_processor_type": "ViTImageProcessor"}`:                          {Resize: Resize{Squash, 224}, Interpolation: Bilinear, Mean: half, Std: half},
-		`{"feature_extractor_type": "DeiTFeatureExtractor", "size": 256}`:        {Resize: Resize{Squash, 256}, Interpolation: Bicubic, Mean: half, Std: half},
-		`{"image_processor_type": "DeiTImageProcessor", "resample": 1}`:          {Resize: Resize{Squash, 256}, Interpolation: Lanczos, Mean: half, Std: half},
-		`{"size": {"longest_edge": 240}, "do_center_crop": true, "resample": 0}`: {Resize: Resize{LongestEdge, 240}, Interpolation: Nearest, Mean: half, Std: half},
-		`{"size": {"height": 224, "width": 224}, "do_normalize": false}`:         {Resize: Resize{Squash, 224}, Interpolation: Bilinear, Std: [3]float32{1, 1, 1}},
+		`{"image_processor_type": "ViTImageProcessor"}`:                                                                  {Resize: Resize{Squash, 224}, Interpolation: Bilinear, Mean: half, Std: half},
+		`{"feature_extractor_type": "DeiTFeatureExtractor", "size": 256}`:                                                {Resize: Resize{Squash, 256}, Interpolation: Bicubic, Mean: half, Std: half},
+		`{"image_processor_type": "DeiTImageProcessor", "resample": 1}`:                                                  {Resize: Resize{Squash, 256}, Interpolation: Lanczos, Mean: half, Std: half},
+		`{"size": {"longest_edge": 240}, "do_center_crop": true, "resample": 0}`:                                         {Resize: Resize{LongestEdge, 240}, Interpolation: Nearest}, // the same
+		`{"image_processor_type": "BitImageProcessorFast", "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}`: {Resize: Resize{ShortestEdge, 224}, Interpolation: Bicubic, Mean: half, Std: half},
+		`{"size": {"height": 224, "width": 224}, "do_normalize": false}`:                                                 {Resize: Resize{Squash, 224}, Std: [3]float32{1, 1, 1}}, // of an unknown processor
 	} {
 		c := &Checkpoint{Config: Config{ImageSize: 224}}
 		require.NoError(t, readPreprocess(c, []byte(text), "file"), text)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // processor is transformers' preprocessor_config.json.
@@ -56,8 +57,26 @@ func (s imageSize) resize() (Resize, error) {
 	return Resize{}, fmt.Errorf("size is %+v; want equal height and width, shortest_edge or longest_edge", s)
 }
 
+// processorDefaults is what transformers' processors do where a file does not
+// say. Sources: transformers/models/{vit,deit,bit}/image_processing_*.py.
+type processorDefaults struct {
+	resize        Resize
+	crop          bool
+	interpolation Interpolation
+	mean, std     [3]float32
+}
+
+var half = [3]float32{0.5, 0.5, 0.5}
+
+var processors = map[string]processorDefaults{
+	"ViT":  {Resize{Squash, 224}, false, Bilinear, half, half},
+	"DeiT": {Resize{Squash, 256}, true, Bicubic, half, half},
+	"Bit": {Resize{ShortestEdge, 224}, true, Bicubic,
+		[3]float32{0.48145466, 0.4578275, 0.40821073}, [3]float32{0.26862954, 0.26130258, 0.27577711}},
+}
+
 // readPreprocess takes what a preprocessor_config.json says. What it leaves
-// out has the default of transformers' processor of that type.
+// out has the default of transformers' processor of that type, if it is known.
 func readPreprocess(c *Checkpoint, text []byte, from string) error {
 	var r processor
 	if err := json.Unmarshal(text, &r); err != nil {
@@ -66,42 +85,32 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 	if r.Type == "" {
 		r.Type = r.OldType
 	}
-	p := &c.Preprocess
-	deit := r.Type == "DeiTImageProcessor" || r.Type == "DeiTImageProcessorFast" || r.Type == "DeiTFeatureExtractor"
+	kind, _, _ := strings.Cut(r.Type, "ImageProcessor")
+	kind = strings.TrimSuffix(kind, "FeatureExtractor")
+	defaults, known := processors[kind]
 	isDefault := fmt.Sprintf("the default of %s", r.Type)
+	p := &c.Preprocess
 
 	if r.DoResize != nil && !*r.DoResize {
 		return fmt.Errorf("do_resize is false; pictures have every size")
 	}
+	resize, where := defaults.resize, isDefault
 	if r.Size != nil {
 		size, err := parseImageSize(r.Size)
 		if err != nil {
 			return fmt.Errorf("size: %w", err)
 		}
-		if p.Resize, err = size.resize(); err != nil {
+		if resize, err = size.resize(); err != nil {
 			return err
 		}
-		c.note("resize", p.Resize, from)
-	} else {
-		p.Resize = Resize{Squash, 224}
-		if deit {
-			p.Resize.Size = 256
-		}
-		c.note("resize", p.Resize, isDefault)
+		where = from
 	}
-
-	if crop := r.DoCenterCrop; (crop != nil && *crop) || (crop == nil && deit) {
-		if r.CropSize != nil {
-			crop, err := parseImageSize(r.CropSize)
-			if err != nil {
-				return fmt.Errorf("crop_size: %w", err)
-			}
-			if crop.Height != c.Config.ImageSize || crop.Width != c.Config.ImageSize {
-				return fmt.Errorf("crop_size is %d by %d, but the tensors are for %d", crop.Height, crop.Width, c.Config.ImageSize)
-			}
-		}
-	} else if p.Resize != (Resize{Squash, c.Config.ImageSize}) {
-		return fmt.Errorf("size is %s without a crop, but the tensors are for %d by %d pixels", p.Resize, c.Config.ImageSize, c.Config.ImageSize)
+	if err := readCrop(c, r, defaults, resize, from); err != nil {
+		return err
+	}
+	if r.Size != nil || known {
+		p.Resize = resize
+		c.note("resize", resize, where)
 	}
 
 	if r.Resample != nil {
@@ -111,11 +120,8 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 		}
 		p.Interpolation = i
 		c.note("interpolation", i, from)
-	} else {
-		p.Interpolation = Bilinear
-		if deit {
-			p.Interpolation = Bicubic
-		}
+	} else if known {
+		p.Interpolation = defaults.interpolation
 		c.note("interpolation", p.Interpolation, isDefault)
 	}
 
@@ -123,18 +129,21 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 		return fmt.Errorf("pixels are not rescaled by 1/255 (do_rescale, rescale_factor)")
 	}
 	if r.DoNormalize != nil && !*r.DoNormalize {
-		p.Mean, p.Std = [3]float32{}, [3]float32{1, 1, 1}
-		c.note("mean, std", "none", from)
+		c.setPixels([3]float32{}, [3]float32{1, 1, 1}, from)
 		return nil
 	}
 	for _, f := range []struct {
-		key  string
-		text []float32
-		dst  *[3]float32
-	}{{"image_mean", r.Mean, &p.Mean}, {"image_std", r.Std, &p.Std}} {
+		key       string
+		text      []float32
+		dst       *[3]float32
+		byDefault [3]float32
+	}{{"image_mean", r.Mean, &p.Mean, defaults.mean}, {"image_std", r.Std, &p.Std, defaults.std}} {
 		where := from
 		if f.text == nil {
-			f.text, where = []float32{0.5, 0.5, 0.5}, isDefault
+			if !known {
+				continue
+			}
+			f.text, where = f.byDefault[:], isDefault
 		}
 		if err := channels(f.dst, f.text, f.key); err != nil {
 			return err
@@ -142,6 +151,35 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 		c.note(f.key[len("image_"):], *f.dst, where)
 	}
 	return nil
+}
+
+// readCrop compares the size that the processor delivers with that of the
+// position embedding, or resizes the latter where the reference does so.
+func readCrop(c *Checkpoint, r processor, defaults processorDefaults, resize Resize, from string) error {
+	size := c.Config.ImageSize
+	if crop := r.DoCenterCrop; crop != nil && *crop || crop == nil && defaults.crop {
+		if r.CropSize == nil {
+			return nil
+		}
+		crop, err := parseImageSize(r.CropSize)
+		if err != nil {
+			return fmt.Errorf("crop_size: %w", err)
+		}
+		if c.anySize && crop.Height == crop.Width {
+			return c.resizeTo(crop.Height, notAntialiased, from)
+		}
+		if crop.Height != size || crop.Width != size {
+			return fmt.Errorf("crop_size is %d by %d, but the tensors are for %d", crop.Height, crop.Width, size)
+		}
+		return nil
+	}
+	if resize == (Resize{}) || resize == (Resize{Squash, size}) {
+		return nil
+	}
+	if c.anySize && resize.Mode == Squash {
+		return c.resizeTo(resize.Size, notAntialiased, from)
+	}
+	return fmt.Errorf("size is %s without a crop, but the tensors are for %d by %d pixels", resize, size, size)
 }
 
 // processorConfig is the preprocessor_config.json of p, of the processor of

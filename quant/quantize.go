@@ -36,8 +36,8 @@ func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(Te
 		return nil, fmt.Errorf("%s: the model is int8 already", c.Path)
 	}
 	q := *c
-	q.Path, q.file, q.SHA256, q.SourceSHA256 = "", nil, "", c.SHA256
-	q.tensors = map[string]Tensor{}
+	q.Path, q.source, q.SHA256, q.SourceSHA256, q.Bytes = "", nil, "", c.SHA256, 0
+	q.weights = map[string]weight{}
 	q.Notes = slices.Clone(c.Notes)
 	var total summary
 	for s := range c.Config.specs() {
@@ -47,8 +47,11 @@ func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(Te
 		if s.linear && keep != nil && keep(strings.TrimSuffix(s.name, ".weight")) {
 			s.linear = false
 		}
-		t := c.tensors[s.name]
-		r := TensorReport{Name: s.name, Shape: s.shape, From: t.DType, To: F32}
+		t, err := c.Tensor(s.name)
+		if err != nil {
+			return nil, err
+		}
+		r := TensorReport{Name: s.name, Shape: s.shape, From: c.weights[s.name].array.dtype, To: F32}
 		w, err := t.Float32s()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Path, err)
@@ -58,18 +61,18 @@ func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(Te
 			out, in := s.shape[0], s.shape[1]
 			v, scale := make([]int8, len(w)), make([]float32, out)
 			QuantizeChannels(v, scale, w, out, in)
-			q.tensors[s.name] = int8Tensor(s.name, s.shape, v)
-			q.tensors[s.name+"_scale"] = float32Tensor(s.name+"_scale", []int{out, 1}, scale)
+			q.weights[s.name] = weightOf(int8Tensor(s.name, s.shape, v))
+			q.weights[s.name+"_scale"] = weightOf(float32Tensor(s.name+"_scale", []int{out, 1}, scale))
 			r.SQNR, r.MaxError = weightError(v, scale, w, in)
 			total.add(r)
 		} else {
-			q.tensors[s.name] = float32Tensor(s.name, s.shape, w)
+			q.weights[s.name] = weightOf(float32Tensor(s.name, s.shape, w))
 		}
 		if report != nil {
 			report(r)
 		}
 	}
-	if err := oneKind(q.tensors); err != nil {
+	if err := oneKind(q.weights); err != nil {
 		return nil, err
 	}
 	q.report = total.json()
@@ -78,17 +81,17 @@ func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(Te
 
 // oneKind reports a block whose query, key and value are not all int8 or all
 // float: they are computed as one product.
-func oneKind(tensors map[string]Tensor) error {
+func oneKind(weights map[string]weight) error {
 	for i := 0; ; i++ {
 		attention := fmt.Sprintf("vit.encoder.layer.%d.attention.attention.", i)
-		query, ok := tensors[attention+"query.weight"]
+		query, ok := weights[attention+"query.weight"]
 		if !ok {
 			return nil
 		}
 		for _, other := range []string{"key", "value"} {
-			if t := tensors[attention+other+".weight"]; (t.DType == I8) != (query.DType == I8) {
+			if w := weights[attention+other+".weight"]; (w.dtype() == I8) != (query.dtype() == I8) {
 				return fmt.Errorf("query of block %d is %s and %s is %s; the two and %s are one product and must be of one kind, int8 or float",
-					i, query.DType, other, t.DType, map[string]string{"key": "value", "value": "key"}[other])
+					i, query.dtype(), other, w.dtype(), map[string]string{"key": "value", "value": "key"}[other])
 			}
 		}
 	}

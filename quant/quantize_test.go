@@ -29,7 +29,7 @@ func TestQuantize(t *testing.T) {
 	require.True(t, q.Quantized())
 	floats := canonicalTensors(tinyConfig)
 	require.Len(t, reports, len(floats))
-	require.Len(t, q.tensors, len(floats)+12, "two blocks have six linear layers each, and each a scale")
+	require.Len(t, q.weights, len(floats)+12, "two blocks have six linear layers each, and each a scale")
 	linear := 0
 	for _, r := range reports {
 		source := floats[r.Name]
@@ -101,8 +101,8 @@ func TestQuantizeExcept(t *testing.T) {
 	require.NoError(t, err)
 	defer r.Close()
 	require.True(t, r.Quantized())
-	requireTensors(t, q.tensors, r)
-	require.Len(t, r.Tensors(), len(r.tensors))
+	requireTensors(t, tensorMap(q), r)
+	require.Len(t, r.Tensors(), len(r.weights))
 	for _, layer := range layers {
 		weight, err := r.Tensor(layer + ".weight")
 		require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestModelFileRoundTrip(t *testing.T) {
 			require.Len(t, c.SourceSHA256, 64)
 			require.NotEqual(t, c.SHA256, c.SourceSHA256)
 			require.Equal(t, "v1.2.3", c.Version)
-			requireTensors(t, q.tensors, c)
+			requireTensors(t, tensorMap(q), c)
 		})
 	}
 }
@@ -338,4 +338,13 @@ func TestOpenRefusesSpoiledModelFile(t *testing.T) {
 			require.ErrorContains(t, err, test.want)
 		})
 	}
+}
+
+// tensorMap has all tensors of a checkpoint by name.
+func tensorMap(c *Checkpoint) map[string]Tensor {
+	m := map[string]Tensor{}
+	for _, t := range c.Tensors() {
+		m[t.Name] = t
+	}
+	return m
 }

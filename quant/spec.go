@@ -14,6 +14,9 @@ type spec struct {
 	shape  []int
 	linear bool // a linear layer of an encoder block: int8 in an int8 model
 	scale  bool // the per-channel scale of such a layer: in an int8 model only
+
+	embedding bool   // of a token or position: sources may have it in another form
+	scaledBy  string // the LayerScale that sources may have for these rows
 }
 
 // specs lists the tensors of a plain ViT in the order of the model file. It is
@@ -38,19 +41,34 @@ func (c Config) specs() iter.Seq[spec] {
 	}
 }
 
-func (c Config) embeddingSpecs() []spec {
-	return []spec{
-		{name: "vit.embeddings.cls_token", shape: []int{1, 1, c.Dim}},
-		{name: "vit.embeddings.position_embeddings", shape: []int{1, c.Tokens(), c.Dim}},
-		{name: "vit.embeddings.patch_embeddings.projection.weight", shape: []int{c.Dim, 3, c.PatchSize, c.PatchSize}},
-		{name: "vit.embeddings.patch_embeddings.projection.bias", shape: []int{c.Dim}},
+func (c Config) embeddingSpecs() (list []spec) {
+	positions := c.Grid() * c.Grid()
+	if !c.NoClassToken {
+		positions++
+		list = append(list, spec{name: "vit.embeddings.cls_token", shape: []int{1, 1, c.Dim}, embedding: true})
 	}
+	if c.Registers > 0 {
+		list = append(list, spec{name: "vit.embeddings.register_tokens", shape: []int{1, c.Registers, c.Dim}, embedding: true})
+	}
+	return append(list,
+		spec{name: "vit.embeddings.position_embeddings", shape: []int{1, positions, c.Dim}, embedding: true},
+		spec{name: "vit.embeddings.patch_embeddings.projection.weight", shape: []int{c.Dim, 3, c.PatchSize, c.PatchSize}},
+		spec{name: "vit.embeddings.patch_embeddings.projection.bias", shape: []int{c.Dim}})
 }
 
 func (c Config) headSpecs() []spec {
-	return append(norm("vit.layernorm", c.Dim),
-		spec{name: "classifier.weight", shape: []int{c.Classes, c.Dim}},
-		spec{name: "classifier.bias", shape: []int{c.Classes}})
+	list := norm("vit.layernorm", c.Dim)
+	head := func(module string, out, in int) {
+		list = append(list, spec{name: module + ".weight", shape: []int{out, in}}, spec{name: module + ".bias", shape: []int{out}})
+	}
+	if c.PreLogits > 0 {
+		head("pre_logits", c.PreLogits, c.Dim)
+	}
+	head("classifier", c.Classes, c.Features())
+	if c.Distilled {
+		head("distillation_classifier", c.Classes, c.Dim)
+	}
+	return list
 }
 
 // blockSpecs keeps query, key and value together: one behind the other they
@@ -61,10 +79,20 @@ func (c Config) blockSpecs(i int) []spec {
 	return slices.Concat(
 		norm(block+"layernorm_before", c.Dim),
 		linear(c.Dim, c.Dim, c.QKVBias, attention+"query", attention+"key", attention+"value"),
-		linear(c.Dim, c.Dim, true, block+"attention.output.dense"),
+		scaled(block+"layer_scale1", linear(c.Dim, c.Dim, true, block+"attention.output.dense")),
 		norm(block+"layernorm_after", c.Dim),
 		linear(c.MLPDim, c.Dim, true, block+"intermediate.dense"),
-		linear(c.Dim, c.MLPDim, true, block+"output.dense"))
+		scaled(block+"layer_scale2", linear(c.Dim, c.MLPDim, true, block+"output.dense")))
+}
+
+// scaled marks what a LayerScale belongs to.
+func scaled(module string, list []spec) []spec {
+	for i := range list {
+		if !list[i].scale {
+			list[i].scaledBy = module + "." + layerScale
+		}
+	}
+	return list
 }
 
 func norm(module string, dim int) []spec {

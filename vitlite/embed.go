@@ -6,11 +6,12 @@ import (
 )
 
 // embedding turns pixels into tokens: a linear projection of each patch, the
-// class token in front, and the position embedding added.
+// class token and the registers in front, and the position embedding added.
 type embedding struct {
 	image, patch int // sides in pixels
+	prefix       int // tokens before the patches
 	projection   *kernels.Panels
-	position     []float32 // [T, D]; row 0 has the class token added
+	position     []float32 // [T, D]; the rows of the tokens in front have these added
 }
 
 func loadEmbedding(c *quant.Checkpoint) (*embedding, error) {
@@ -25,21 +26,45 @@ func loadEmbedding(c *quant.Checkpoint) (*embedding, error) {
 	if err != nil {
 		return nil, err
 	}
-	position, err := loadFloats(c, "vit.embeddings.position_embeddings", cfg.Tokens()*d)
-	if err != nil {
+	e := &embedding{image: cfg.ImageSize, patch: p, prefix: cfg.Prefix()}
+	if e.position, err = loadPositions(c); err != nil {
 		return nil, err
-	}
-	class, err := loadFloats(c, "vit.embeddings.cls_token", d)
-	if err != nil {
-		return nil, err
-	}
-	e := &embedding{image: cfg.ImageSize, patch: p, position: append([]float32{}, position...)}
-	for i, v := range class {
-		e.position[i] += v
 	}
 	w, b = foldPixels(w, b, d, p, c.Preprocess)
 	e.projection = kernels.PackFloatWeights(w, b, d, 3*p*p)
 	return e, nil
+}
+
+// loadPositions is what the patches are added to, and the tokens before them.
+func loadPositions(c *quant.Checkpoint) (rows []float32, err error) {
+	cfg := c.Config
+	d, patches := cfg.Dim, cfg.Grid()*cfg.Grid()
+	classTokens := 1
+	if cfg.NoClassToken {
+		classTokens = 0
+	}
+	position, err := loadFloats(c, "vit.embeddings.position_embeddings", (classTokens+patches)*d)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, position[:classTokens*d]...)
+	if !cfg.NoClassToken {
+		class, err := loadFloats(c, "vit.embeddings.cls_token", d)
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range class {
+			rows[i] += v
+		}
+	}
+	if cfg.Registers > 0 {
+		registers, err := loadFloats(c, "vit.embeddings.register_tokens", cfg.Registers*d)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, registers...)
+	}
+	return append(rows, position[classTokens*d:]...), nil
 }
 
 // foldPixels changes a projection of normalized channels, [D, 3, p, p], to one of

@@ -20,30 +20,45 @@ type linear struct {
 // operand is the input of a linear layer, m rows of float32 and, where the layer
 // is int8, the same rows quantized.
 //
-// An int8 operand has one row more, m: what the quantization of row 0 has left,
-// quantized in its turn. Row 0 is the class token, which the logits come from.
-// The errors of the other tokens reach it as averages over many tokens, its own
-// reach the logits as they are: with 16 bits for the class token, the logits of
-// ViT-Ti gain 1.1 dB. It costs nothing where the rows do not fill the last tile of
-// the GEMM: 14×14 patches and the class token are 197 rows, a multiple of
-// neither 4 nor 6.
+// An int8 operand has a row more for each of the first tokens that the head reads
+// (see refinedTokens): what the quantization of the token's row has left,
+// quantized in its turn. The errors of the other tokens reach the logits as
+// averages over many tokens, those of a token that the head reads as they are:
+// with 16 bits for the class token, the logits of ViT-Ti gain 1.1 dB. It costs
+// nothing where the rows do not fill the last tile of the GEMM: 14×14 patches and
+// the class token are 197 rows, a multiple of neither 4 nor 6.
 type operand struct {
 	int8    *kernels.Activations
 	float32 []float32
 	m       int
-	rest    []float32 // scratch memory of the refined row
+	refined int       // rows with another row, from m on
+	rest    []float32 // scratch memory of the refined rows
 }
 
-// newOperand returns room for m rows of up to n elements.
-func newOperand(m, n int) operand {
-	return operand{int8: kernels.NewActivations(m+1, n), rest: make([]float32, n)}
+// refinedTokens is how many of the first tokens the head reads: the class token,
+// where the head reads one, and the distillation token. Registers stand behind
+// them and reach the logits through attention alone, as patches do.
+func refinedTokens(cfg quant.Config) int {
+	switch {
+	case cfg.Distilled:
+		return 2
+	case cfg.Pool == quant.Token || cfg.Pool == quant.TokenMean:
+		return 1
+	}
+	return 0
+}
+
+// newOperand returns room for m rows of up to n elements, of which the first few
+// are refined.
+func newOperand(m, n, refined int) operand {
+	return operand{int8: kernels.NewActivations(m+refined, n), refined: refined, rest: make([]float32, refined*n)}
 }
 
 // reset prepares o for m rows that go into l; rows is where they are or will be.
 func (o *operand) reset(l *linear, rows []float32, m int) {
 	o.float32, o.m = rows, m
 	if l.int8 != nil {
-		o.int8.Reset(m+1, l.in)
+		o.int8.Reset(m+o.refined, l.in)
 	}
 }
 
@@ -54,24 +69,24 @@ func (o *operand) ready(l *linear, i int) {
 	}
 	row := o.float32[i*l.in : (i+1)*l.in]
 	o.int8.QuantizeRow(i, row)
-	if i == 0 {
-		o.int8.RefineRow(o.m, 0, row, o.rest[:l.in])
+	if i < o.refined {
+		o.int8.RefineRow(o.m+i, i, row, o.rest[i*l.in:(i+1)*l.in])
 	}
 }
 
-// forward writes the m×out products to dst, or adds them. dst has room for one
-// row more, which an int8 layer needs.
+// forward writes the m×out products to dst, or adds them. dst has room for the
+// refined rows, which an int8 layer needs.
 func (l *linear) forward(p *kernels.Pool, dst []float32, o *operand, add bool) {
 	if l.int8 == nil {
 		p.FloatGemm(dst, l.out, o.float32, l.in, o.m, l.float32, add)
 		return
 	}
-	refined := dst[o.m*l.out : (o.m+1)*l.out]
+	refined := dst[o.m*l.out : (o.m+o.refined)*l.out]
 	clear(refined)
 	p.Gemm(dst, l.out, o.int8, l.int8, add)
 	// Every row has the bias, so the sum of two rows has it once too often.
 	for j, v := range refined {
-		dst[j] += v - l.bias[j]
+		dst[j] += v - l.bias[j%l.out]
 	}
 }
 

@@ -16,8 +16,7 @@ type Model struct {
 
 	embed  *embedding
 	blocks []*block
-	norm   norm
-	head   *linear // [C, D]
+	head   *head
 	state  *state
 }
 
@@ -47,10 +46,7 @@ func New(c *quant.Checkpoint, threads int) (*Model, error) {
 		}
 		m.blocks = append(m.blocks, b)
 	}
-	if m.norm, err = loadNorm(c, "vit.layernorm"); err != nil {
-		return nil, err
-	}
-	if m.head, err = loadLinear(c, cfg.Classes, cfg.Dim, true, part{"classifier", 1}); err != nil {
+	if m.head, err = loadHead(c); err != nil {
 		return nil, err
 	}
 	m.state = newState(cfg, m.embed, kernels.NewPool(threads))
@@ -75,7 +71,7 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 	for _, b := range m.blocks {
 		b.forward(s)
 	}
-	m.classify(logits)
+	m.head.forward(s, logits)
 	s.profile.end(Head)
 	for i, v := range logits {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
@@ -83,29 +79,6 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 		}
 	}
 	return nil
-}
-
-// classify pools the tokens, normalizes and applies the head.
-func (m *Model) classify(logits []float32) {
-	s, d := m.state, m.config.Dim
-	row := s.x[:d]
-	if m.config.Pool == quant.Mean {
-		row = s.pooled
-		copy(row, s.x[d:2*d])
-		for i := 2; i < s.tokens; i++ {
-			for j, v := range s.x[i*d : (i+1)*d] {
-				row[j] += v
-			}
-		}
-		for j := range row {
-			row[j] /= float32(s.tokens - 1)
-		}
-	}
-	m.norm.apply(s.pooled, row)
-	s.in.reset(m.head, s.pooled, 1)
-	s.in.ready(m.head, 0)
-	m.head.forward(s.pool, s.logits, &s.in, false)
-	copy(logits, s.logits)
 }
 
 // Config returns the model's sizes.

@@ -55,7 +55,7 @@ func (o Operation) MACs(c quant.Config) int64 {
 	t, d, m, l := int64(c.Tokens()), int64(c.Dim), int64(c.MLPDim), int64(c.Depth)
 	switch o {
 	case Embed:
-		return (t - 1) * d * 3 * int64(c.PatchSize*c.PatchSize)
+		return (t - int64(c.Prefix())) * d * 3 * int64(c.PatchSize*c.PatchSize)
 	case QKV:
 		return l * t * d * 3 * d
 	case Scores, Values:
@@ -65,7 +65,11 @@ func (o Operation) MACs(c quant.Config) int64 {
 	case FC1, FC2:
 		return l * t * d * m
 	case Head:
-		return d * int64(c.Classes)
+		macs := int64(c.Features())*int64(c.Classes) + d*int64(c.PreLogits)
+		if c.Distilled {
+			macs += d * int64(c.Classes)
+		}
+		return macs
 	}
 	return 0
 }

@@ -8,7 +8,7 @@ import (
 // state is the activations of one inference, T tokens of width D. Every buffer is
 // allocated once, and so is every function that the pool runs, because a method
 // value made for a call would be garbage of every frame. The results of linear
-// layers have one row more than the shapes say, see operand.
+// layers have a few rows more than the shapes say, see operand.
 type state struct {
 	tokens, dim, mlpDim int
 	heads, headDim      int
@@ -26,9 +26,7 @@ type state struct {
 	values   []kernels.Panels  // [H], each [T, d], in place in qkv
 	mixed    []float32         // [T, D], the heads' results side by side
 	hidden   []float32         // [T, M], of the MLP
-	patch    []float32         // [T-1, 3p²], pixels of the patches
-	pooled   []float32         // [D]
-	logits   []float32         // [1, C]
+	patch    []float32         // [G², 3p²], pixels of the patches
 
 	chunks       int // parts of the tokens for work on rows
 	blocksOfRows int // parts of the tokens for attention
@@ -41,19 +39,18 @@ type state struct {
 
 func newState(cfg quant.Config, e *embedding, pool *kernels.Pool) *state {
 	t, d, m := cfg.Tokens(), cfg.Dim, cfg.MLPDim
+	refined := refinedTokens(cfg)
 	s := &state{
 		tokens: t, dim: d, mlpDim: m, heads: cfg.Heads, headDim: cfg.HeadDim(),
 		pool:   pool,
-		x:      make([]float32, (t+1)*d),
+		x:      make([]float32, (t+refined)*d),
 		normed: make([]float32, t*d),
-		in:     newOperand(t, max(d, m)),
+		in:     newOperand(t, max(d, m), refined),
 		// The last panel of the values reads up to 15 columns on.
-		qkv:          make([]float32, (t+1)*3*d+15),
+		qkv:          make([]float32, (t+refined)*3*d+15),
 		mixed:        make([]float32, t*d),
-		hidden:       make([]float32, (t+1)*m),
-		patch:        make([]float32, (t-1)*3*cfg.PatchSize*cfg.PatchSize),
-		pooled:       make([]float32, d),
-		logits:       make([]float32, 2*cfg.Classes),
+		hidden:       make([]float32, (t+refined)*m),
+		patch:        make([]float32, cfg.Grid()*cfg.Grid()*3*cfg.PatchSize*cfg.PatchSize),
 		chunks:       min(t, 4*pool.Threads()),
 		blocksOfRows: (t + attentionRows - 1) / attentionRows,
 		embed:        e,
@@ -79,9 +76,9 @@ func newState(cfg quant.Config, e *embedding, pool *kernels.Pool) *state {
 	})
 	s.gatherRows = s.rows(func(i int) {
 		copy(s.x[i*d:(i+1)*d], e.position[i*d:(i+1)*d])
-		if i > 0 {
-			n := len(s.patch) / (t - 1)
-			e.gather(s.patch[(i-1)*n:i*n], s.pixels, i-1)
+		if p := i - e.prefix; p >= 0 {
+			n := len(s.patch) / (t - e.prefix)
+			e.gather(s.patch[p*n:(p+1)*n], s.pixels, p)
 		}
 	})
 	return s
@@ -107,8 +104,9 @@ func (s *state) rows(f func(i int)) func(*kernels.Worker, int) {
 func (s *state) embedding(pixels []byte) {
 	s.pixels = pixels
 	s.pool.Run(s.chunks, s.gatherRows)
-	n := len(s.patch) / (s.tokens - 1)
-	s.pool.FloatGemm(s.x[s.dim:], s.dim, s.patch, n, s.tokens-1, s.embed.projection, true)
+	patches := s.tokens - s.embed.prefix
+	n := len(s.patch) / patches
+	s.pool.FloatGemm(s.x[s.embed.prefix*s.dim:], s.dim, s.patch, n, patches, s.embed.projection, true)
 }
 
 // normalize applies n to the residual stream, as input of next.

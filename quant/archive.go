@@ -1,0 +1,116 @@
+package quant
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// archive is a mapped zip file: PyTorch's and NumPy's formats are such.
+type archive struct {
+	data   []byte
+	files  []*zip.File
+	index  map[string]*zip.File
+	budget uint64 // bytes that entries may still inflate to
+}
+
+// inflation is how many times its size a zip file may inflate to, besides
+// inflationSlack bytes. Trained weights shrink to no less than a third; a zip
+// bomb inflates a thousandfold.
+const (
+	inflation      = 16
+	inflationSlack = 16 << 20
+)
+
+// openArchive reads the directory of a zip file.
+func openArchive(data []byte) (*archive, error) {
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if errors.Is(err, zip.ErrFormat) {
+		return nil, errors.New("zip file is cut short or damaged: its directory, which stands at the end, cannot be read")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("zip file: %w", err)
+	}
+	a := &archive{data: data, files: z.File, index: map[string]*zip.File{}, budget: inflation*uint64(len(data)) + inflationSlack}
+	for _, f := range z.File {
+		if a.index[f.Name] != nil {
+			return nil, fmt.Errorf("zip file: entry %q stands there twice", f.Name)
+		}
+		a.index[f.Name] = f
+	}
+	return a, nil
+}
+
+// inflated is how many bytes the entries that were asked for inflate to.
+func (a *archive) inflated() uint64 {
+	return inflation*uint64(len(a.data)) + inflationSlack - a.budget
+}
+
+// block is the content of an entry: in place in the mapped file, or to be
+// inflated. One of the two is set.
+type block struct {
+	data    []byte
+	inflate func() ([]byte, error)
+}
+
+// entry locates the content of an entry.
+func (a *archive) entry(f *zip.File) (block, error) {
+	switch f.Method {
+	case zip.Store:
+		offset, err := f.DataOffset()
+		if err != nil {
+			return block{}, fmt.Errorf("zip entry %q: %w", f.Name, err)
+		}
+		n := uint64(len(a.data))
+		if uint64(offset) > n || f.UncompressedSize64 > n-uint64(offset) || f.UncompressedSize64 != f.CompressedSize64 {
+			return block{}, fmt.Errorf("zip entry %q: %d bytes at %d are not in a file of %d", f.Name, f.UncompressedSize64, offset, n)
+		}
+		end := uint64(offset) + f.UncompressedSize64
+		return block{data: a.data[offset:end:end]}, nil
+	case zip.Deflate:
+		if f.UncompressedSize64 > a.budget {
+			return block{}, fmt.Errorf("zip entry %q: inflates to %d bytes, and the file with it to more than %d times its size", f.Name, f.UncompressedSize64, inflation)
+		}
+		a.budget -= f.UncompressedSize64
+		return block{inflate: func() ([]byte, error) { return inflate(f, f.UncompressedSize64) }}, nil
+	}
+	return block{}, fmt.Errorf("zip entry %q: compression method %d is not supported; store it, or deflate it", f.Name, f.Method)
+}
+
+// inflate returns the first n bytes of an entry. All of them have a checksum.
+func inflate(f *zip.File, n uint64) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, fmt.Errorf("zip entry %q: %w", f.Name, err)
+	}
+	defer r.Close()
+	data := make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("zip entry %q: %w", f.Name, err)
+	}
+	if n == f.UncompressedSize64 {
+		if _, err := io.ReadFull(r, make([]byte, 1)); err != io.EOF { // where the checksum is compared
+			return nil, fmt.Errorf("zip entry %q: damaged: %w", f.Name, err)
+		}
+	}
+	return data, nil
+}
+
+// bytes is the whole content.
+func (b block) bytes() ([]byte, error) {
+	if b.inflate == nil {
+		return b.data, nil
+	}
+	return b.inflate()
+}
+
+// checksum reports a stored entry that is not what was put there.
+func (a *archive) checksum(f *zip.File, b block) error {
+	if b.inflate == nil && crc32.ChecksumIEEE(b.data) != f.CRC32 {
+		return fmt.Errorf("zip entry %q: damaged: its checksum is another", f.Name)
+	}
+	return nil
+}
