@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,11 +41,13 @@ func TestVirtualPi(t *testing.T) {
 	}
 	p := newPi(t, packages)
 
+	p.step("camera tests", func() { p.cameraTests("^TestReal") })
 	p.start("/arm64/vitedge", "auto")
 	p.step("identity", func() { p.identity("neon") })
 	p.step("controls", p.controls)
 	p.step("pictures", p.pictures)
 	p.step("unplug", p.unplug)
+	p.step("another node", p.anotherNode)
 	p.step("freeze", func() { p.silent(cameratest.Faults{Freeze: true}) })
 	// The driver itself drops frames that are marked, and raw ones that are short.
 	p.step("marked frames", func() { p.silent(cameratest.Faults{ErrorBit: true}) })
@@ -52,6 +55,7 @@ func TestVirtualPi(t *testing.T) {
 	p.step("broker", p.brokerRestart)
 	p.step("stop", p.stop)
 
+	require.NoError(t, p.webcam.Unplug()) // plugged in when the daemon runs
 	p.start("/arm64/vitedge", "mjpeg")
 	p.step("pictures", p.pictures)
 	p.step("no Huffman tables", p.noHuffmanTables)
@@ -68,6 +72,8 @@ func TestVirtualPi(t *testing.T) {
 	p.start("/arm/vitedge", "auto")
 	p.step("pictures", p.pictures)
 	p.step("stop", p.stop)
+
+	p.step("camera tests, vivid", p.vivid)
 }
 
 // requireVirtualPi skips the test, by name of what is missing, or fails it
@@ -129,20 +135,25 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 	require.NoError(t, err)
 	modules, err := kernel.Modules(virtualpi.Modules...)
 	require.NoError(t, err)
+	vivid, err := kernel.Modules(append(slices.Clone(virtualpi.Modules), "vivid")...)
+	require.NoError(t, err)
 	busybox, err := virtualpi.ReadFile(packages.Busybox, "bin/busybox")
 	require.NoError(t, err)
 	root := virtualpi.NewRoot(busybox, modules)
+	root.Modules("vivid", vivid[len(modules):])
 	root.File("model.safetensors", 0o644, read(t, model))
-	for _, format := range []string{"auto", "mjpeg"} {
-		root.File(format+".yaml", 0o644, []byte(p.config(format)))
-	}
+	root.File("auto.yaml", 0o644, []byte(p.config("auto", "auto")))
+	root.File("mjpeg.yaml", 0o644, []byte(p.config("Test Camera", "mjpeg")))
 	for _, b := range []struct {
 		arch    string
 		environ []string
 	}{{"arm64", []string{"GOARCH=arm64"}}, {"arm", []string{"GOARCH=arm", "GOARM=6"}}} {
 		root.Dir(b.arch)
-		p.step("build "+b.arch, func() { root.File(b.arch+"/vitedge", 0o755, build(t, b.environ...)) })
+		p.step("build "+b.arch, func() { root.File(b.arch+"/vitedge", 0o755, compile(t, b.environ, "build", ".")) })
 	}
+	p.step("build camera.test", func() {
+		root.File("camera.test", 0o755, compile(t, []string{"GOARCH=arm64"}, "test", "-c", "vitedge/camera"))
+	})
 	p.step("boot", func() { p.machine = virtualpi.Start(t, kernel, root) })
 	t.Cleanup(func() { p.webcam.Unplug() })
 	p.plug()
@@ -150,24 +161,27 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 }
 
 // config is a configuration with short times. The rest are the defaults.
-func (p *pi) config(format string) string {
+func (p *pi) config(source, format string) string {
 	_, port, err := net.SplitHostPort(p.proxy.Addr())
 	require.NoError(p.t, err)
 	return fmt.Sprintf(`
 device: {id: pi}
 state_dir: /tmp
 model: {path: /model.safetensors}
-cameras: {cam: {source: auto, format: %s, controls: {brightness: 42}}}
+cameras: {cam: {source: %s, format: %s, controls: {brightness: 42}}}
 decide: {interval: 50ms, top: 4, threshold: 0, votes: 2, window: 3, hold: 0s, heartbeat: 1h}
 mqtt: {url: "mqtt://%s:%s", reconnect_min: 10ms, reconnect_max: 500ms, predictions: 50ms, status: 1s}
-`, format, virtualpi.Host, port)
+`, source, format, virtualpi.Host, port)
 }
 
-// build makes the program for another machine, as it is released.
-func build(t *testing.T, environ ...string) []byte {
+// compile runs "go build" or "go test -c" for another machine, without cgo as
+// the program is released, and returns what came out.
+func compile(t *testing.T, environ []string, command ...string) []byte {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "vitedge")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	path := filepath.Join(t.TempDir(), "program")
+	last := len(command) - 1
+	args := append(slices.Clone(command[:last]), "-o", path, command[last])
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux"), environ...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -231,6 +245,10 @@ func (p *pi) start(program, format string) {
 		p.listen()
 		require.Zero(p.t, p.machine.Run(fmt.Sprintf("%s run --config /%s.yaml & pid=$!", program, format)))
 		p.until("availability", "online")
+		if !p.webcam.State().Plugged {
+			p.until("cam/availability", "offline")
+			p.plug()
+		}
 		p.until("cam/availability", "online")
 		p.answered(p.shown)
 		require.Equal(p.t, p.format, p.webcam.State().Format)
@@ -289,6 +307,33 @@ func (p *pi) identity(kernel string) {
 	require.Less(p.t, s.RSSBytes, int64(100<<20))
 }
 
+// cameraTests runs the tests of package camera that need a camera, which skip
+// everywhere else.
+func (p *pi) cameraTests(pattern string) {
+	p.t.Helper()
+	require.Zero(p.t, p.machine.Run("until [ -e /dev/video0 ]; do sleep 0.1; done"))
+	before := len(p.machine.Console())
+	require.Zero(p.t, p.machine.Run("/camera.test -test.v -test.run '"+pattern+"'"))
+	passed := 0
+	for _, line := range p.machine.Console()[before:] {
+		require.NotContains(p.t, line, "--- SKIP", "the guest has a camera")
+		if strings.Contains(line, "--- PASS") {
+			p.t.Log(line)
+			passed++
+		}
+	}
+	require.NotZero(p.t, passed)
+}
+
+// vivid runs them with the kernel's own virtual camera, too, whose driver
+// fails on command.
+func (p *pi) vivid() {
+	require.NoError(p.t, p.webcam.Unplug())
+	const oneCamera = "n_devs=1 node_types=1 num_inputs=1 input_types=0 num_outputs=0"
+	require.Zero(p.t, p.machine.Run("for m in /vivid/*.ko; do case $m in *-vivid.ko) insmod $m "+oneCamera+";; *) insmod $m;; esac || break; done"))
+	p.cameraTests("^TestVivid")
+}
+
 // controls checks that those of the configuration reach the webcam.
 func (p *pi) controls() {
 	require.Equal(p.t, 42, p.webcam.State().Brightness)
@@ -302,14 +347,34 @@ func (p *pi) pictures() {
 	}
 }
 
-// unplug pulls the cable and plugs it in again while another picture is shown.
+// unplug pulls the cable, several times, and plugs it in again while another
+// picture is shown. The daemon must hold no more afterwards than before.
 func (p *pi) unplug() {
+	const held = `$(ls /proc/$pid/fd | wc -l) descriptors, $(grep -c /dev/video /proc/$pid/maps) mappings`
+	require.Zero(p.t, p.machine.Run(`before="`+held+`"`))
+	for range 3 {
+		p.replug()
+	}
+	require.Zero(p.t, p.machine.Run(`after="`+held+`"; echo before: $before, after: $after; [ "$before" = "$after" ]`))
+}
+
+func (p *pi) replug() {
 	require.NoError(p.t, p.webcam.Unplug())
 	p.until("cam/availability", "offline")
 	p.show(p.another())
 	p.plug()
 	p.until("cam/availability", "online")
 	p.answered(p.shown)
+}
+
+// anotherNode has the webcam come back under another number, because the
+// shell, too, has the old node open.
+func (p *pi) anotherNode() {
+	require.Zero(p.t, p.machine.Run("exec 9</dev/video0"))
+	p.replug()
+	require.Zero(p.t, p.machine.Run("exec 9<&- && [ ! -e /dev/video0 ] && [ -e /dev/video1 ]"))
+	p.replug()
+	require.Zero(p.t, p.machine.Run("[ -e /dev/video0 ]"))
 }
 
 // silent has the camera plugged in and sending nothing that arrives.
@@ -395,7 +460,7 @@ func (p *pi) verify() {
 	for _, top := range p.known[p.format] {
 		right[fmt.Sprint(top)] = true
 	}
-	n := 0
+	n, last := 0, map[string]publish.Prediction{}
 	for _, m := range p.heard.Messages() {
 		if m.Topic != "vitedge/pi/cam/prediction" && m.Topic != "vitedge/pi/cam/state" {
 			continue
@@ -404,6 +469,11 @@ func (p *pi) verify() {
 			continue
 		}
 		got := parse(p.t, m.Payload)
+		if before, ok := last[m.Topic]; ok {
+			require.Equal(p.t, before.Session, got.Session)
+			require.Equal(p.t, before.Seq+1, got.Seq, "the broker was there all the time: no gap and no duplicate")
+		}
+		last[m.Topic] = got
 		require.True(p.t, right[fmt.Sprint(got.Top)], "%s; known are %v", m.Payload, p.known[p.format])
 		require.Equal(p.t, [2]int{webcamSize.X, webcamSize.Y}, [2]int{got.Frame.Width, got.Frame.Height})
 		n++

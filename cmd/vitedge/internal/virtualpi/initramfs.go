@@ -74,15 +74,22 @@ func (a *Archive) Bytes() []byte {
 // [Machine.Run].
 func NewRoot(busybox []byte, modules []Module) *Archive {
 	a := new(Archive)
-	for _, dir := range []string{"bin", "dev", "lib", "lib/modules", "proc", "sys", "tmp"} {
+	for _, dir := range []string{"bin", "dev", "lib", "proc", "sys", "tmp"} {
 		a.Dir(dir)
 	}
 	a.Device("dev/console", 5, 1)
 	a.File("init", 0o755, initScript)
 	a.File("bin/busybox", 0o755, busybox)
 	a.Symlink("bin/sh", "busybox")
-	for i, m := range modules { // numbered, for the shell loads them in the order of their names
-		a.File(fmt.Sprintf("lib/modules/%02d-%s.ko", i, m.Name), 0o644, m.Data)
-	}
+	a.Modules("lib/modules", modules)
 	return a
+}
+
+// Modules adds a folder of modules, numbered in their order: the shell's list
+// of the folder is the order in which to load them.
+func (a *Archive) Modules(dir string, modules []Module) {
+	a.Dir(dir)
+	for i, m := range modules {
+		a.File(fmt.Sprintf("%s/%02d-%s.ko", dir, i, m.Name), 0o644, m.Data)
+	}
 }

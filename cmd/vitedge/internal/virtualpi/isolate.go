@@ -4,6 +4,8 @@ package virtualpi
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -45,7 +47,11 @@ func Isolate(t *testing.T) bool {
 	// The signal of Pdeathsig comes when the thread ends that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	require.NoError(t, cmd.Start(), "a process with namespaces of its own")
+	err = cmd.Start()
+	if errors.Is(err, syscall.EPERM) && os.Getenv("VITEDGE_TEST_REQUIRE") != "1" {
+		t.Skip("this system does not let its users have network namespaces")
+	}
+	require.NoError(t, err, "a process with namespaces of its own")
 	for s := bufio.NewScanner(out); s.Scan(); {
 		t.Log(s.Text())
 	}
@@ -61,7 +67,7 @@ func loopbackUp() error {
 		return err
 	}
 	if len(interfaces) != 1 || interfaces[0].Flags&net.FlagLoopback == 0 {
-		return &net.AddrError{Err: "there are other network interfaces than loopback", Addr: interfaces[0].Name}
+		return fmt.Errorf("the new namespace has the network interfaces %v; want loopback alone", interfaces)
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
