@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"vitedge/cmd/vitedge/internal/outbox"
 	"vitedge/cmd/vitedge/internal/pipeline"
 	"vitedge/cmd/vitedge/internal/publish"
+	"vitedge/cmd/vitedge/internal/web"
 )
 
 // machine is where the kernel's files are.
@@ -28,6 +27,7 @@ const machine = device.FS("/")
 // daemon is everything that runs, wired together:
 //
 //	pipelines -> publisher -> link -> broker
+//	          -> metrics, feed -> web
 //	broker -> link -> control -> pipelines
 type daemon struct {
 	log     *slog.Logger
@@ -45,6 +45,8 @@ type daemon struct {
 	publisher *publish.Publisher
 	control   *publish.Control // nil: no MQTT
 	pipelines map[string]*pipeline.Pipeline
+	web       *web.Server // nil: no HTTP
+	sinks     []pipeline.Sink
 	next      nextModel
 
 	stallLimit time.Duration // see the constant
@@ -127,6 +129,12 @@ func (d *daemon) wire() error {
 		Topics: topics, Sources: d.cfg.CameraNames(), Session: d.session, Started: d.started, Version: programVersion(),
 		Model: d.model, Live: m.Predictions, Machine: machine, Link: out, Log: d.log, Changed: d.photograph,
 	})
+	d.sinks = []pipeline.Sink{d.publisher}
+	if d.cfg.HTTP.Listen != "" {
+		if err := d.listen(); err != nil {
+			return err
+		}
+	}
 	for _, name := range d.cfg.CameraNames() {
 		d.pipelines[name] = d.newPipeline(name)
 	}
@@ -204,7 +212,7 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 		},
 		Classifier: d.engine.Eye(),
 		Settings:   d.settings(name),
-		Sinks:      []pipeline.Sink{d.publisher},
+		Sinks:      d.sinks,
 		Log:        d.log,
 	})
 }
@@ -253,26 +261,8 @@ func (d *daemon) facts() publish.Facts {
 	if text := d.store.Failure(); text != "" {
 		f.Problems = append(f.Problems, text)
 	}
-	for _, name := range d.stalled() {
-		f.Problems = append(f.Problems, "camera "+name+" is stalled")
-	}
+	f.Problems = append(f.Problems, d.hanging()...)
 	return f
-}
-
-// stallLimit is how long a pipeline may go without a sign of life. Waiting for
-// a camera gives signs; a model or a driver that hangs does not.
-const stallLimit = 30 * time.Second
-
-// stalled lists the cameras whose pipelines hang.
-func (d *daemon) stalled() []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {
-		p := d.pipelines[name]
-		if time.Since(p.LastSign()) > d.stallLimit {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // errEnd says that all sources are at their end, errRestart that the program

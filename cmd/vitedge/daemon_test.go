@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -298,6 +301,45 @@ func TestNoDiskWrites(t *testing.T) {
 	before := written()
 	s.Until("many events", func(m []brokertest.Message) bool { return len(m) >= 50 })
 	require.Equal(t, before, written())
+}
+
+// TestHTTP asks a running daemon, found by the address in its log.
+func TestHTTP(t *testing.T) {
+	b := brokertest.Start(t)
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "blue"), "--http", "127.0.0.1:0", "--interval", "5ms")...)
+	found := regexp.MustCompile(`http=(127\.0\.0\.1:\d+)`)
+	brokertest.Eventually(t, "the address", func() bool { return found.MatchString(d.output()) })
+	base := "http://" + found.FindStringSubmatch(d.output())[1]
+	get := func(path string) (int, string) {
+		r, err := http.Get(base + path)
+		require.NoError(t, err)
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		return r.StatusCode, string(body)
+	}
+	brokertest.Eventually(t, "readiness", func() bool {
+		code, _ := get("/readyz")
+		return code == http.StatusOK
+	})
+	code, body := get("/healthz")
+	require.Equal(t, http.StatusOK, code, body)
+	_, body = get("/api/v1/latest")
+	require.Contains(t, body, `"label":"blue"`)
+	_, body = get("/metrics")
+	require.Regexp(t, `(?m)^vitedge_frames_classified_total\{camera="cam"\} [1-9]`, body)
+	require.Contains(t, body, "vitedge_mqtt_connected 1\n")
+	code, body = get("/snapshot.jpg")
+	require.Equal(t, http.StatusOK, code, body)
+	require.True(t, strings.HasPrefix(body, "\xff\xd8"))
+
+	b.Kill()
+	brokertest.Eventually(t, "the missing broker", func() bool {
+		code, body := get("/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "no connection to the broker")
+	})
+	code, _ = get("/healthz")
+	require.Equal(t, http.StatusOK, code)
 }
 
 func TestWithoutABroker(t *testing.T) {

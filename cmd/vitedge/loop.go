@@ -40,6 +40,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.control != nil {
 		g.Go(func() error { return d.control.Run(gctx) })
 	}
+	if d.web != nil {
+		g.Go(func() error { return d.web.Run(gctx) })
+	}
 	g.Go(func() error { return d.runSignals(gctx) })
 	g.Go(func() error { return d.runSystemd(gctx) })
 	g.Go(func() error {

@@ -5,6 +5,7 @@
 //	    all parts wired    daemon.go
 //	    running, ending    loop.go, systemd.go
 //	    commands over MQTT actions.go
+//	    health and HTTP    health.go
 //	vitedge classify       classify.go
 //	vitedge bench          bench.go
 //	vitedge check-config   checkconfig.go, vitedge.yaml

@@ -135,8 +135,14 @@ func encode(v any) []byte {
 	return data
 }
 
-// prediction is the payload for what was decided of r: the stable label if
-// stable, else the vote of this very frame.
+// Describe is the payload for one frame, with no Seq yet.
+func (p *Publisher) Describe(r *pipeline.Result) Prediction {
+	d := &r.Decision
+	return p.prediction(r, r.Vote, d.Decided && d.Stable.Index == r.Vote.Index)
+}
+
+// prediction is the payload that shows a vote of this frame or the stable
+// label.
 func (p *Publisher) prediction(r *pipeline.Result, shown vitlite.Prediction, stable bool) Prediction {
 	top := make([]Score, len(r.Top))
 	for i, t := range r.Top {

@@ -147,7 +147,7 @@ func (p *Publisher) Classified(r *pipeline.Result) {
 	if r.Asked || p.o.Live > 0 && now.Sub(s.lastLive) >= p.o.Live {
 		s.lastLive = now
 		topic := p.o.Topics.Prediction(r.Source)
-		payload := p.prediction(r, r.Vote, d.Decided && d.Stable.Index == r.Vote.Index)
+		payload := p.Describe(r)
 		payload.Seq = p.next(topic)
 		p.o.Link.Live(topic, encode(payload), false)
 	}
