@@ -61,6 +61,7 @@ type floatArgs struct {
 	lda      uintptr  // bytes from one row of A to the next
 	b        *float32 // first row of the panel of B
 	ldb      uintptr  // bytes
+	panel    uintptr  // bytes from one panel of B to the next, for kernels that take two
 	c        *float32
 	ldc      uintptr  // bytes
 	k        int      // at least 1
@@ -98,25 +99,29 @@ func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Pa
 	impl := active
 	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxFloatRows)/impl.floatRows) * impl.floatRows
 	args := &w.float
-	for panel := p0; panel < p1; panel++ {
+	for panel, n := p0, 1; panel < p1; panel += n {
 		j := panel * floatCols
+		run := impl.floatPanel
+		if n = 1; impl.floatPair != nil && panel+1 < p1 && j+2*floatCols <= b.N {
+			n, run = 2, impl.floatPair
+		}
 		for r := r0; r < r1; r += step {
 			rows := min(step, r1-r)
 			_ = a[(r+rows-1)*lda+b.K-1]
 			*args = floatArgs{
 				a: &a[r*lda], lda: uintptr(4 * lda), b: &b.Data[panel*b.Panel], ldb: uintptr(4 * b.LD),
-				k: b.K, rows: rows, rowScale: &ones[0], bias: &b.Bias[j],
+				panel: uintptr(4 * b.Panel), k: b.K, rows: rows, rowScale: &ones[0], bias: &b.Bias[j],
 			}
 			if rowScale != nil {
 				args.rowScale = &rowScale[r]
 			}
 			if j+floatCols <= b.N {
 				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)
-				_ = dst[(r+rows-1)*ldc+j+floatCols-1]
+				_ = dst[(r+rows-1)*ldc+j+n*floatCols-1]
 				if add {
 					args.add = 1
 				}
-				impl.floatPanel(args)
+				run(args)
 				continue
 			}
 			tile := w.tile(rows * floatCols)

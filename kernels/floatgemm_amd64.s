@@ -199,3 +199,110 @@ loop:
 	JNZ  tile
 	VZEROUPPER
 	RET
+
+// The AVX-512 tile of two panels is 12 rows of A by 32 columns of B: one load of an
+// element of A serves two products, where the tile above needs a load for each
+// and waits for them.
+//   Z0..Z23          accumulators, row r in Z2r and Z2r+1
+//   Z24, Z25         16 columns of either panel, at R13 and DI
+//   Z26              an element of A
+//   R8, R9           row 0 of A and the bytes of a row
+//   R10, R15, SI     rows 3, 6 and 9
+#define PAIR(a, c0, c1) \
+	VBROADCASTSS a, Z26       \
+	VFMADD231PS  Z24, Z26, c0 \
+	VFMADD231PS  Z25, Z26, c1
+
+#define PAIR3ROWS(p, c0, c1, c2, c3, c4, c5) \
+	PAIR((p), c0, c1)       \
+	PAIR((p)(R9*1), c2, c3) \
+	PAIR((p)(R9*2), c4, c5) \
+	ADDQ $4, p
+
+#define EPILOGUE_PAIR(c0, c1, store) \
+	VBROADCASTSS (R12), Z26             \
+	VFMADD213PS  Z28, Z26, c0           \
+	VFMADD213PS  Z29, Z26, c1           \
+	CMPQ         floatArgs_add(AX), $0  \
+	JEQ          store                  \
+	VADDPS       (DI), c0, c0           \
+	VADDPS       64(DI), c1, c1         \
+store:                               \
+	VMOVUPS      c0, (DI)               \
+	VMOVUPS      c1, 64(DI)             \
+	ADDQ         DX, DI                 \
+	ADDQ         $4, R12
+
+#define ZERO_PAIRS(c0, c1, c2, c3, c4, c5) \
+	ZERO512(c0) \
+	ZERO512(c1) \
+	ZERO512(c2) \
+	ZERO512(c3) \
+	ZERO512(c4) \
+	ZERO512(c5)
+
+// func floatGemm12x32AVX512(args *floatArgs)
+// rows is a multiple of 12.
+TEXT ·floatGemm12x32AVX512(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    floatArgs_a(AX), R8
+	MOVQ    floatArgs_lda(AX), R9
+	MOVQ    floatArgs_ldc(AX), DX
+	MOVQ    floatArgs_rows(AX), R11
+	MOVQ    floatArgs_rowScale(AX), R12
+	MOVQ    floatArgs_bias(AX), BX
+	VMOVUPS (BX), Z28
+	VMOVUPS 64(BX), Z29
+
+tile:
+	MOVQ R8, floatArgs_a(AX)
+	LEAQ (R9)(R9*2), BX
+	LEAQ (R8)(BX*1), R10
+	LEAQ (R8)(BX*2), R15
+	LEAQ (R10)(BX*2), SI
+	MOVQ floatArgs_b(AX), R13
+	MOVQ floatArgs_panel(AX), DI
+	ADDQ R13, DI
+	MOVQ floatArgs_ldb(AX), BX
+	MOVQ floatArgs_k(AX), CX
+	ZERO_PAIRS(Z0, Z1, Z2, Z3, Z4, Z5)
+	ZERO_PAIRS(Z6, Z7, Z8, Z9, Z10, Z11)
+	ZERO_PAIRS(Z12, Z13, Z14, Z15, Z16, Z17)
+	ZERO_PAIRS(Z18, Z19, Z20, Z21, Z22, Z23)
+
+	PCALIGN $64
+
+loop:
+	VMOVUPS (R13), Z24
+	VMOVUPS (DI), Z25
+	PAIR3ROWS(R8, Z0, Z1, Z2, Z3, Z4, Z5)
+	PAIR3ROWS(R10, Z6, Z7, Z8, Z9, Z10, Z11)
+	PAIR3ROWS(R15, Z12, Z13, Z14, Z15, Z16, Z17)
+	PAIR3ROWS(SI, Z18, Z19, Z20, Z21, Z22, Z23)
+	ADDQ    BX, R13
+	ADDQ    BX, DI
+	DECQ    CX
+	JNZ     loop
+
+	MOVQ floatArgs_c(AX), DI
+	EPILOGUE_PAIR(Z0, Z1, store0)
+	EPILOGUE_PAIR(Z2, Z3, store1)
+	EPILOGUE_PAIR(Z4, Z5, store2)
+	EPILOGUE_PAIR(Z6, Z7, store3)
+	EPILOGUE_PAIR(Z8, Z9, store4)
+	EPILOGUE_PAIR(Z10, Z11, store5)
+	EPILOGUE_PAIR(Z12, Z13, store6)
+	EPILOGUE_PAIR(Z14, Z15, store7)
+	EPILOGUE_PAIR(Z16, Z17, store8)
+	EPILOGUE_PAIR(Z18, Z19, store9)
+	EPILOGUE_PAIR(Z20, Z21, store10)
+	EPILOGUE_PAIR(Z22, Z23, store11)
+	MOVQ DI, floatArgs_c(AX)
+	LEAQ (R9)(R9*2), BX
+	SHLQ $2, BX
+	MOVQ floatArgs_a(AX), R8
+	ADDQ BX, R8
+	SUBQ $12, R11
+	JNZ  tile
+	VZEROUPPER
+	RET

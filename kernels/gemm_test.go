@@ -204,6 +204,9 @@ func TestFloatGemm(t *testing.T) {
 		for k := 1; k <= 40; k++ {
 			check(active.floatRows+1, 16, k, 16, false)
 		}
+		for m := 1; m <= 2*active.floatRows+1; m++ { // panels in pairs
+			check(m, 48, 5, 51, m%2 == 0)
+		}
 		check(197, 64, 48, 64, true)
 	})
 }

@@ -24,8 +24,9 @@ type implementation struct {
 	budget    int             // multiply-accumulates in one call of panel, about 100 µs at most
 
 	// The float32 GEMM (floatgemm.go).
-	floatRows   int // rows of one tile
-	floatPanel  func(*floatArgs)
+	floatRows   int              // rows of one tile
+	floatPanel  func(*floatArgs) // one panel
+	floatPair   func(*floatArgs) // two panels; nil where that gains nothing
 	floatBudget int
 
 	// The row operations.

@@ -71,6 +71,7 @@ var avx512vnni = func() implementation {
 		budget:    16 << 20,
 	})
 	i.floatRows, i.floatPanel, i.floatBudget = 12, floatGemmAVX512, 4<<20
+	i.floatPair = floatPairAVX512
 	i.quantize, i.minMax, i.maximum = quantizeUint8AVX512, minMaxAVX512, maximumAVX512
 	i.sum, i.squares, i.normalize = sumAVX512, squaresAVX512, normalizeAVX512
 	i.exp, i.gelu = expAVX512, geluAVX512
@@ -87,21 +88,47 @@ func withVNNI(base, v implementation) implementation {
 
 // floatGemmAVX512 takes the rows in tiles of 12 and what is left in tiles of 6.
 func floatGemmAVX512(g *floatArgs) {
-	rows := g.rows
-	body := rows / 12 * 12
-	if body > 0 {
-		a, c, scale := g.a, g.c, g.rowScale
-		g.rows = body
+	rest, left := g.split(12)
+	if g.rows > 0 {
 		floatGemm12x16AVX512(g)
-		if body == rows {
-			return
-		}
-		g.a = (*float32)(unsafe.Add(unsafe.Pointer(a), uintptr(body)*g.lda))
-		g.c = (*float32)(unsafe.Add(unsafe.Pointer(c), uintptr(body)*g.ldc))
-		g.rowScale = (*float32)(unsafe.Add(unsafe.Pointer(scale), 4*body))
-		g.rows = rows - body
 	}
-	floatGemm6x16AVX2(g)
+	if left {
+		*g = rest
+		floatGemm6x16AVX2(g)
+	}
+}
+
+// floatPairAVX512 is floatGemmAVX512 for two panels.
+func floatPairAVX512(g *floatArgs) {
+	rest, left := g.split(12)
+	if g.rows > 0 {
+		floatGemm12x32AVX512(g)
+	}
+	if left {
+		second := rest
+		second.b = (*float32)(unsafe.Add(unsafe.Pointer(rest.b), rest.panel))
+		second.c = (*float32)(unsafe.Add(unsafe.Pointer(rest.c), 4*floatCols))
+		second.bias = (*float32)(unsafe.Add(unsafe.Pointer(rest.bias), 4*floatCols))
+		*g = rest
+		floatGemm6x16AVX2(g)
+		*g = second
+		floatGemm6x16AVX2(g)
+	}
+}
+
+// split cuts g to a multiple of n rows, and returns the rows that are left, if any.
+func (g *floatArgs) split(n int) (rest floatArgs, left bool) {
+	rows := g.rows
+	g.rows = rows / n * n
+	if g.rows == rows {
+		return rest, false
+	}
+	rest = *g
+	rest.a = (*float32)(unsafe.Add(unsafe.Pointer(g.a), uintptr(g.rows)*g.lda))
+	rest.c = (*float32)(unsafe.Add(unsafe.Pointer(g.c), uintptr(g.rows)*g.ldc))
+	rest.rowScale = (*float32)(unsafe.Add(unsafe.Pointer(g.rowScale), 4*g.rows))
+	rest.rows = rows - g.rows
+	return rest, true
 }
 
 // The functions below are in the .s files; their meaning is that of the
@@ -121,6 +148,9 @@ func floatGemm6x16AVX2(args *floatArgs) // genericFloatPanel
 
 //go:noescape
 func floatGemm12x16AVX512(args *floatArgs) // genericFloatPanel, for rows a multiple of 12
+
+//go:noescape
+func floatGemm12x32AVX512(args *floatArgs) // two panels at once
 
 //go:noescape
 func expandAVX2(dst, src unsafe.Pointer, n int) // dst[i] = int16(src[i]); n is a multiple of 16
