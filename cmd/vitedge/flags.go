@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -28,6 +29,8 @@ type configFlags struct {
 	values []*string
 	sets   []string
 	flags  *pflag.FlagSet
+
+	defaults []config.Setting // what comes before the flags
 }
 
 func addConfigFlags(flags *pflag.FlagSet) *configFlags {
@@ -43,7 +46,7 @@ func addConfigFlags(flags *pflag.FlagSet) *configFlags {
 
 // load reads the configuration that the flags describe.
 func (c *configFlags) load() (*config.Config, []string, error) {
-	in := config.Input{Path: c.path, Environ: os.Environ()}
+	in := config.Input{Path: c.path, Environ: os.Environ(), Settings: slices.Clone(c.defaults)}
 	for i, s := range shortcuts {
 		if c.flags.Changed(s.flag) {
 			in.Settings = append(in.Settings, config.Setting{Flag: "--" + s.flag, Key: s.key, Value: *c.values[i]})

@@ -6,6 +6,7 @@
 //	    running, ending    loop.go, systemd.go
 //	    commands over MQTT actions.go
 //	    health and HTTP    health.go
+//	vitedge demo           demo.go
 //	vitedge classify       classify.go
 //	vitedge bench          bench.go
 //	vitedge check-config   checkconfig.go, vitedge.yaml
@@ -78,7 +79,7 @@ func (e configError) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := newRun("vitedge")
 	cmd.Short = "Classify what cameras see and publish it over MQTT"
-	cmd.AddCommand(newRun("run"), newClassify(), newBench(), newCheckConfig(), newMQTT(), newVersion())
+	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newBench(), newCheckConfig(), newMQTT(), newVersion())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
