@@ -77,22 +77,17 @@ func (r *chromaRow) upsample(p *planes, plane []byte, y int) {
 			dst[x] = byte((3*uint32(v) + uint32(other[x]) + 1 + uint32(y&1)) >> 2)
 		}
 	case !vertical:
-		last, this := uint32(own[0]), uint32(own[0])
-		for _, v := range own[1:] {
-			next := uint32(v)
-			dst[0], dst[1] = byte((3*this+last+1)>>2), byte((3*this+next+2)>>2)
-			dst, last, this = dst[2:], this, next
-		}
-		dst[0], dst[1] = byte((3*this+last+1)>>2), byte(this)
+		triangleRow(dst, own)
 	default:
-		other := plane[neighbor(y, p.ch)*p.cStride:][:len(own)]
-		this := 3*uint32(own[0]) + uint32(other[0])
-		last := this
-		for x := 1; x < len(own); x++ {
-			next := 3*uint32(own[x]) + uint32(other[x])
-			dst[0], dst[1] = byte((3*this+last+8)>>4), byte((3*this+next+7)>>4)
-			dst, last, this = dst[2:], this, next
-		}
-		dst[0], dst[1] = byte((3*this+last+8)>>4), byte((4*this+7)>>4)
+		triangleRows(dst, own, plane[neighbor(y, p.ch)*p.cStride:][:len(own)])
 	}
+}
+
+// repeat fills the row with the first of every pair of bytes, twice.
+func (r *chromaRow) repeat(pairs []byte, n int) {
+	dst := slices.Grow((*r)[:0], n+1)[:n+1]
+	for x := 0; x+1 < len(dst); x += 2 {
+		dst[x], dst[x+1] = pairs[x], pairs[x]
+	}
+	*r = dst
 }

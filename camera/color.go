@@ -25,6 +25,28 @@ const (
 // sums. See ITU-R BT.601-7 sections 2.5.1 and 3.5, BT.709-6 sections 3 and 4.
 type colorTable struct {
 	y, rv, gu, gv, bu [256]int32
+	factors           colorFactors
+}
+
+// colorFactors are the same products for vector code, as factors of Y - zero,
+// Cb - 128 and Cr - 128. Products of 16-bit numbers are the fast ones, so a
+// factor of 17 bits is split into a whole number and a fraction from -1/2 to
+// 1/2:
+//
+//	R = Y + whole(rv)*Cr + (fraction(y)*Y + fraction(rv)*Cr + 1/2) >> 16
+//
+// and so on, which equals the sums of the table. The whole part of y is 1.
+// Every entry fills a vector of 32 bytes; pairs are two int16 factors.
+type colorFactors struct {
+	r   [8]uint32 // pair: fraction of y, fraction of rv
+	g   [8]uint32 // pair: fraction of y, fraction of gu
+	gv  [8]uint32 // pair: fraction of gv, and 1<<14 to go with a 2: the half
+	b   [8]uint32 // pair: fraction of y, fraction of bu
+	rv  [16]int16 // whole numbers
+	gu  [16]int16
+	gvw [16]int16
+	bu  [16]int16
+	y0  [16]int16 // the luma of black
 }
 
 var colorTables = [...]*colorTable{
@@ -37,22 +59,33 @@ var colorTables = [...]*colorTable{
 // newColorTable makes the table of the matrix whose luma is
 // kr*R + (1-kr-kb)*G + kb*B.
 func newColorTable(kr, kb float64, full bool) *colorTable {
-	lumaScale, lumaZero, chromaScale := 255.0/219, 16.0, 255.0/224
+	lumaScale, lumaZero, chromaScale := 255.0/219, int32(16), 255.0/224
 	if full {
 		lumaScale, lumaZero, chromaScale = 1, 0, 1
 	}
 	kg := 1 - kr - kb
-	fix := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
 	// The factors are rounded and not the products, as libjpeg does it.
-	rv, bu := fix(2*(1-kr)*chromaScale), fix(2*(1-kb)*chromaScale)
+	fix := func(v float64) int32 { return int32(math.Round(v * (1 << 16))) }
 	// JFIF prints five digits of these, 0.34414 and 0.71414, and libjpeg has
 	// them from there.
 	five := func(v float64) float64 { return math.Round(v*1e5) / 1e5 }
+	y, rv, bu := fix(lumaScale), fix(2*(1-kr)*chromaScale), fix(2*(1-kb)*chromaScale)
 	gu, gv := fix(-five(2*(1-kb)*kb/kg)*chromaScale), fix(-five(2*(1-kr)*kr/kg)*chromaScale)
+
 	t := new(colorTable)
 	for i := range int32(256) {
-		t.y[i] = fix(lumaScale*(float64(i)-lumaZero) + 0.5)
+		t.y[i] = y*(i-lumaZero) + 1<<15
 		t.rv[i], t.gu[i], t.gv[i], t.bu[i] = rv*(i-128), gu*(i-128), gv*(i-128), bu*(i-128)
+	}
+
+	whole := func(k int32) int16 { return int16((k + 1<<15) >> 16) }
+	pair := func(k, l int32) uint32 { return uint32(uint16(k)) | uint32(l)<<16 }
+	f := &t.factors
+	for i := range 8 {
+		f.r[i], f.g[i], f.gv[i], f.b[i] = pair(y, rv), pair(y, gu), pair(gv, 1<<14), pair(y, bu)
+	}
+	for i := range 16 {
+		f.rv[i], f.gu[i], f.gvw[i], f.bu[i], f.y0[i] = whole(rv), whole(gu), whole(gv), whole(bu), int16(lumaZero)
 	}
 	return t
 }

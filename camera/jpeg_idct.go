@@ -7,7 +7,7 @@ package camera
 // taken at once.
 //
 // The arithmetic is fixed point with 13 fractional bits in the constants and 2
-// more bits kept between the passes, rounded where libjpeg's "islow" transform
+// more bits kept between the passes in an int16, rounded where libjpeg's "islow" transform
 // rounds, so that the samples are the very same. Each pass leaves out a factor
 // of 1/(2*sqrt(2)); the last shift divides by the 8 that both make.
 //
@@ -54,6 +54,8 @@ func (d *jpegDecoder) inverse(dst []byte, stride, last int, shift uint) {
 	case shift == 1:
 		idct4(dst, stride, b)
 		clear(b[:])
+	case idctBlock(dst, stride, b):
+		clear(b[:])
 	case last < 10: // the first four diagonals
 		idct8Low(dst, stride, b)
 		clear(b[:32])
@@ -85,51 +87,52 @@ func fillBlock(dst []byte, stride, size int, v byte) {
 
 // idct8 is the whole transform.
 func idct8(dst []byte, stride int, b *[64]int16) {
-	var w [64]int32
+	var w [64]int16
 	const half = 1 << (idctBits - idctExtra - 1)
 	for x := range 8 {
 		c0, c1, c2, c3 := int32(b[x]), int32(b[8+x]), int32(b[16+x]), int32(b[24+x])
 		c4, c5, c6, c7 := int32(b[32+x]), int32(b[40+x]), int32(b[48+x]), int32(b[56+x])
 		if c1|c2|c3|c4|c5|c6|c7 == 0 {
-			v := c0 << idctExtra
+			v := int16(c0 << idctExtra)
 			w[x], w[8+x], w[16+x], w[24+x], w[32+x], w[40+x], w[48+x], w[56+x] = v, v, v, v, v, v, v, v
 			continue
 		}
 		e0, e1, e2, e3, o0, o1, o2, o3 := butterflies(c0, c1, c2, c3, c4, c5, c6, c7, half)
 		const s = idctBits - idctExtra
-		w[x], w[56+x] = (e0+o0)>>s, (e0-o0)>>s
-		w[8+x], w[48+x] = (e1+o1)>>s, (e1-o1)>>s
-		w[16+x], w[40+x] = (e2+o2)>>s, (e2-o2)>>s
-		w[24+x], w[32+x] = (e3+o3)>>s, (e3-o3)>>s
+		w[x], w[56+x] = int16((e0+o0)>>s), int16((e0-o0)>>s)
+		w[8+x], w[48+x] = int16((e1+o1)>>s), int16((e1-o1)>>s)
+		w[16+x], w[40+x] = int16((e2+o2)>>s), int16((e2-o2)>>s)
+		w[24+x], w[32+x] = int16((e3+o3)>>s), int16((e3-o3)>>s)
 	}
 	for y := range 8 {
-		r := (*[8]int32)(w[8*y:])
-		e0, e1, e2, e3, o0, o1, o2, o3 := butterflies(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], 1<<17)
+		r := (*[8]int16)(w[8*y:])
+		e0, e1, e2, e3, o0, o1, o2, o3 := butterflies(int32(r[0]), int32(r[1]), int32(r[2]), int32(r[3]),
+			int32(r[4]), int32(r[5]), int32(r[6]), int32(r[7]), 1<<17)
 		storeRow(dst[y*stride:], e0, e1, e2, e3, o0, o1, o2, o3)
 	}
 }
 
 // idct8Low is idct8 for blocks that are zero outside the low 4x4 coefficients.
 func idct8Low(dst []byte, stride int, b *[64]int16) {
-	var w [64]int32
+	var w [64]int16
 	const half = 1 << (idctBits - idctExtra - 1)
 	const s = idctBits - idctExtra
 	for x := range 4 {
 		c0, c1, c2, c3 := int32(b[x]), int32(b[8+x]), int32(b[16+x]), int32(b[24+x])
 		if c1|c2|c3 == 0 {
-			v := c0 << idctExtra
+			v := int16(c0 << idctExtra)
 			w[x], w[8+x], w[16+x], w[24+x], w[32+x], w[40+x], w[48+x], w[56+x] = v, v, v, v, v, v, v, v
 			continue
 		}
 		e0, e1, e2, e3, o0, o1, o2, o3 := butterfliesLow(c0, c1, c2, c3, half)
-		w[x], w[56+x] = (e0+o0)>>s, (e0-o0)>>s
-		w[8+x], w[48+x] = (e1+o1)>>s, (e1-o1)>>s
-		w[16+x], w[40+x] = (e2+o2)>>s, (e2-o2)>>s
-		w[24+x], w[32+x] = (e3+o3)>>s, (e3-o3)>>s
+		w[x], w[56+x] = int16((e0+o0)>>s), int16((e0-o0)>>s)
+		w[8+x], w[48+x] = int16((e1+o1)>>s), int16((e1-o1)>>s)
+		w[16+x], w[40+x] = int16((e2+o2)>>s), int16((e2-o2)>>s)
+		w[24+x], w[32+x] = int16((e3+o3)>>s), int16((e3-o3)>>s)
 	}
 	for y := range 8 {
-		r := (*[4]int32)(w[8*y:])
-		e0, e1, e2, e3, o0, o1, o2, o3 := butterfliesLow(r[0], r[1], r[2], r[3], 1<<17)
+		r := (*[4]int16)(w[8*y:])
+		e0, e1, e2, e3, o0, o1, o2, o3 := butterfliesLow(int32(r[0]), int32(r[1]), int32(r[2]), int32(r[3]), 1<<17)
 		storeRow(dst[y*stride:], e0, e1, e2, e3, o0, o1, o2, o3)
 	}
 }

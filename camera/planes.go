@@ -77,11 +77,9 @@ func (p *planes) row(dst []byte, x, y int) {
 			dst[i], dst[i+1], dst[i+2] = src[i+2], src[i+1], src[i]
 		}
 	case layoutNV12:
-		pairs := p.cb[y>>1*p.cStride:]
-		for i := range n {
-			c := pairs[(x+i)&^1:][:2]
-			dst[3*i], dst[3*i+1], dst[3*i+2] = p.table.rgb(line[x+i], c[0], c[1])
-		}
+		p.cbRow.repeat(p.cb[y>>1*p.cStride:], x+n)
+		p.crRow.repeat(p.cb[y>>1*p.cStride+1:], x+n)
+		yccRow(dst, line[x:x+n], p.cbRow[x:x+n], p.crRow[x:x+n], p.table)
 	case layoutPlanar:
 		p.cbRow.upsample(p, p.cb, y)
 		p.crRow.upsample(p, p.cr, y)
@@ -116,36 +114,5 @@ func (p *planes) at(x, y int) (r, g, b byte) {
 		return line[3*x+2], line[3*x+1], line[3*x]
 	default:
 		return p.table.rgb(line[x], p.chroma(p.cb, x, y), p.chroma(p.cr, x, y))
-	}
-}
-
-// yuyvRow converts whole pairs of pixels, as many as dst has room for.
-func yuyvRow(dst, src []byte, t *colorTable) {
-	for len(dst) >= 6 && len(src) >= 4 {
-		cb, cr := src[1], src[3]
-		rv, g, bu := t.rv[cr], t.gu[cb]+t.gv[cr], t.bu[cb]
-		y := t.y[src[0]]
-		dst[0], dst[1], dst[2] = clamp8(y+rv), clamp8(y+g), clamp8(y+bu)
-		y = t.y[src[2]]
-		dst[3], dst[4], dst[5] = clamp8(y+rv), clamp8(y+g), clamp8(y+bu)
-		dst, src = dst[6:], src[4:]
-	}
-}
-
-// greyRow repeats every byte of src three times.
-func greyRow(dst, src []byte) {
-	for i, v := range src {
-		d := dst[3*i:][:3]
-		d[0], d[1], d[2] = v, v, v
-	}
-}
-
-// yccRow converts a row whose chroma has full resolution.
-func yccRow(dst, y, cb, cr []byte, t *colorTable) {
-	cb, cr = cb[:len(y)], cr[:len(y)]
-	for i, v := range y {
-		l, u, v := t.y[v], cb[i], cr[i]
-		d := dst[3*i:][:3]
-		d[0], d[1], d[2] = clamp8(l+t.rv[v]), clamp8(l+t.gu[u]+t.gv[v]), clamp8(l+t.bu[u])
 	}
 }
