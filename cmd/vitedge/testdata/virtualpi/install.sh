@@ -20,13 +20,18 @@ cd "$cache"
 # files like PATTERN.
 fetch() {
 	local file other
-	file=$(apt-get download --print-uris "$1" | cut -d' ' -f2)
+	# apt says nothing of a file that it finds, so it is asked where there is none.
+	rm -rf incomplete && mkdir incomplete
+	file=$(cd incomplete && apt-get download --print-uris "$1" | cut -d' ' -f2)
+	if [ -z "$file" ]; then
+		echo "apt knows no package $1" >&2
+		exit 1
+	fi
 	if [ ! -e "$file" ]; then
-		rm -rf incomplete && mkdir incomplete
 		(cd incomplete && apt-get -o APT::Sandbox::User="$(id -un)" download -qq "$1")
 		mv incomplete/*.deb "$file"
-		rm -r incomplete
 	fi
+	rm -r incomplete
 	for other in $2; do
 		[ "$other" = "$file" ] || rm -f "$other"
 	done
