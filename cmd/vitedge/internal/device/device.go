@@ -60,9 +60,9 @@ func (root FS) ID(stateDir string) (string, error) {
 func name(b []byte) string { return "vitedge-" + hex.EncodeToString(b)[:12] }
 
 // Model is the name of the board, such as "Raspberry Pi 4 Model B Rev 1.4", or
-// empty.
+// empty. The better known /proc/device-tree is hidden from a hardened service.
 func (root FS) Model() string {
-	if m := root.read("proc/device-tree/model"); m != "" {
+	if m := root.read("sys/firmware/devicetree/base/model"); m != "" {
 		return m
 	}
 	return root.read("sys/class/dmi/id/product_name")

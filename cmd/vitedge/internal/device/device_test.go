@@ -50,7 +50,7 @@ func TestIDWithoutMachineID(t *testing.T) {
 
 func TestRaspberryPi(t *testing.T) {
 	root := machine(t, map[string]string{
-		"proc/device-tree/model":                              "Raspberry Pi 4 Model B Rev 1.4\x00",
+		"sys/firmware/devicetree/base/model":                  "Raspberry Pi 4 Model B Rev 1.4\x00",
 		"sys/class/thermal/thermal_zone0/type":                "cpu-thermal\n",
 		"sys/class/thermal/thermal_zone0/temp":                "48312\n",
 		"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -259,4 +260,14 @@ func (l *Link) condemn(topic string) {
 		}
 	}
 	l.o.Log.Error("gave up a topic: the broker closes the connection whenever it gets it; may this client publish it?", "topic", topic)
+}
+
+// Try makes one connection and leaves at once. The error says what is wrong.
+func (l *Link) Try(ctx context.Context) error {
+	c, err := l.connect(ctx)
+	if err != nil {
+		return errors.New(explain(err))
+	}
+	c.client.Disconnect(250)
+	return nil
 }

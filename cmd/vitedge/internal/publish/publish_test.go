@@ -72,9 +72,9 @@ func pi(t *testing.T) device.FS {
 	for path, text := range map[string]string{
 		"sys/class/thermal/thermal_zone0/temp":                "51234",
 		"sys/devices/platform/soc/soc:firmware/get_throttled": "50001",
-		"proc/self/statm":                   "1 10 0",
-		"proc/device-tree/model":            "Raspberry Pi 4 Model B Rev 1.4\x00",
-		"run/systemd/timesync/synchronized": "",
+		"proc/self/statm":                    "1 10 0",
+		"sys/firmware/devicetree/base/model": "Raspberry Pi 4 Model B Rev 1.4\x00",
+		"run/systemd/timesync/synchronized":  "",
 	} {
 		path = filepath.Join(root, path)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
