@@ -95,7 +95,7 @@ func (g *pixFormat) check(asked Mode, c Config) error {
 	if c.Width != 0 && (g.width != c.Width || g.height != c.Height) {
 		return fmt.Errorf("asked for %dx%d, the camera grants %dx%d", c.Width, c.Height, g.width, g.height)
 	}
-	if g.width <= 0 || g.height <= 0 || g.width > maxSide || g.height > maxSide {
+	if g.width <= 0 || g.height <= 0 || g.width > maxSide || g.height > maxSide || g.width > maxPixels/g.height {
 		return fmt.Errorf("the camera grants the impossible size %dx%d", g.width, g.height)
 	}
 	if g.format.Compressed() {
@@ -105,10 +105,10 @@ func (g *pixFormat) check(asked Mode, c Config) error {
 	}
 	least := g.format.minStride(g.width)
 	g.stride = cmp.Or(g.stride, least)
-	if g.stride < least || g.stride > 16*maxSide {
+	if g.stride < least || g.stride > maxRawBytes/g.height {
 		return fmt.Errorf("the camera grants %v %dx%d with %d bytes a line; want at least %d", g.format, g.width, g.height, g.stride, least)
 	}
-	g.size = max(g.format.size(g.stride, g.height), min(g.size, 4*g.stride*g.height))
+	g.size = max(g.format.size(g.stride, g.height), min(g.size, 2*g.stride*g.height))
 	return nil
 }
 

@@ -363,6 +363,8 @@ func TestNegotiation(t *testing.T) {
 			want: "640x480 with 640 bytes a line; want at least 1280"},
 		{name: "absurd size", grant: grant(pixFormat{format: MJPG, width: 1 << 30, height: 1 << 30}),
 			want: "impossible size"},
+		{name: "absurd stride", grant: grant(pixFormat{format: YUYV, width: 640, height: 480, stride: 1 << 30}),
+			want: "640x480 with 1073741824 bytes a line"},
 		{name: "busy", grant: func(FourCC, int, int) (pixFormat, error) { return pixFormat{}, classify(unix.EBUSY) },
 			want: "camera is busy"},
 		{name: "not offered", c: Config{Width: 800, Height: 600}, want: "does not offer 800x600"},

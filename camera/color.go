@@ -47,6 +47,11 @@ type colorFactors struct {
 	gvw [16]int16
 	bu  [16]int16
 	y0  [16]int16 // the luma of black
+
+	// NEON multiplies by a lane: fractions of y, rv, gu, gv and bu, whole
+	// numbers of rv, gv and bu. That of gu is 0.
+	lanes [8]int16
+	black [8]byte
 }
 
 var colorTables = [...]*colorTable{
@@ -86,6 +91,10 @@ func newColorTable(kr, kb float64, full bool) *colorTable {
 	}
 	for i := range 16 {
 		f.rv[i], f.gu[i], f.gvw[i], f.bu[i], f.y0[i] = whole(rv), whole(gu), whole(gv), whole(bu), int16(lumaZero)
+	}
+	f.lanes = [8]int16{int16(y), int16(rv), int16(gu), int16(gv), int16(bu), whole(rv), whole(gv), whole(bu)}
+	for i := range f.black {
+		f.black[i] = byte(lumaZero)
 	}
 	return t
 }

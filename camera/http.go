@@ -245,7 +245,7 @@ func streamFrame(f *Frame, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if width == 0 || height == 0 || width*height > maxStreamPixels {
+	if width == 0 || height == 0 || width > maxStreamPixels/height {
 		return fmt.Errorf("%w: JPEG of %dx%d pixels; want at most %d in all", ErrCorrupt, width, height, maxStreamPixels)
 	}
 	f.Width, f.Height, f.Format, f.Data = width, height, MJPG, data

@@ -67,8 +67,9 @@ func (f *Frame) Decode(into *Picture) error {
 }
 
 func (f *Frame) decode(into *Picture) error {
-	if f.Width <= 0 || f.Height <= 0 {
-		return fmt.Errorf("%w: size %dx%d", ErrCorrupt, f.Width, f.Height)
+	// By division: products overflow where int has 32 bits.
+	if f.Width <= 0 || f.Height <= 0 || f.Width > maxPixels/f.Height {
+		return fmt.Errorf("%w: size %dx%d; want at most %d pixels", ErrCorrupt, f.Width, f.Height, maxPixels)
 	}
 	if err := f.View.Validate(); err != nil {
 		return err
@@ -108,13 +109,16 @@ func (p *Picture) interleave(width, height int) {
 	p.planes.layout, p.planes.y, p.planes.yStride = layoutRGB, p.rgb, 3*width
 }
 
+// maxRawBytes bounds the first plane of a raw frame.
+const maxRawBytes = 1 << 29
+
 // checkRaw refuses a raw frame whose bytes cannot be what its size says. A
 // wrong stride shows as a sheared green picture, so no length is guessed.
 func (f *Frame) checkRaw() error {
 	if f.Format.minStride(1) == 0 {
 		return fmt.Errorf("pixel format %q is not supported", f.Format)
 	}
-	if least := f.Format.minStride(f.Width); f.Stride < least {
+	if least := f.Format.minStride(f.Width); f.Stride < least || f.Stride > maxRawBytes/f.Height {
 		return fmt.Errorf("%w: stride of %d bytes; %d pixels of %s take %d", ErrCorrupt, f.Stride, f.Width, f.Format, least)
 	}
 	if want := f.Format.size(f.Stride, f.Height); len(f.Data) < want {

@@ -158,6 +158,8 @@ func TestDecodeRefuses(t *testing.T) {
 		want string
 	}{
 		{"no size", Frame{Format: YUYV}, ErrCorrupt, "size 0x0"},
+		{"huge", Frame{Width: 65535, Height: 65535, Format: MJPG}, ErrCorrupt, "size 65535x65535; want at most 67108864 pixels"},
+		{"huge stride", Frame{Width: 4, Height: 1024, Stride: 1 << 22, Format: YUYV}, ErrCorrupt, "stride of 4194304 bytes"},
 		{"short", Frame{Width: 4, Height: 2, Stride: 8, Format: YUYV, Data: make([]byte, 15)}, ErrTruncated, "15 bytes; 4x2 of YUYV take 16"},
 		{"stride", Frame{Width: 4, Height: 2, Stride: 6, Format: YUYV, Data: make([]byte, 16)}, ErrCorrupt, "stride of 6 bytes; 4 pixels of YUYV take 8"},
 		{"NV12 without chroma", Frame{Width: 4, Height: 4, Stride: 4, Format: NV12, Data: make([]byte, 16)}, ErrTruncated, "take 24"},
