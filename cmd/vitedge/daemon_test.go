@@ -303,6 +303,31 @@ func TestNoDiskWrites(t *testing.T) {
 	require.Equal(t, before, written())
 }
 
+// TestTwoCameras guards that cameras have topics, settings and states of their
+// own while they share the model.
+func TestTwoCameras(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("#")
+	dir := t.TempDir()
+	for _, name := range []string{"red", "blue"} {
+		require.NoError(t, writePictures(filepath.Join(dir, name), name))
+	}
+	file := configFile(t, "cameras:\n  front-door: {source: 'file:"+dir+"/red'}\n  yard: {source: 'file:"+dir+"/blue'}\n")
+	args := colors(t, b.URL(), "grey")
+	args = append(args[:2:2], args[4:]...) // without --camera
+	startDaemon(t, nil, append([]string{"--config", file, "--interval", "5ms"}, args...)...)
+	s.UntilOn("vitedge/pi/front-door/state", `"source":"front-door","label":"red"`)
+	s.UntilOn("vitedge/pi/yard/state", `"source":"yard","label":"blue"`)
+	s.UntilOn("vitedge/pi/yard/availability", "online")
+	m := s.UntilOn("homeassistant/device/pi/config", "front-door_label")
+	require.Contains(t, m.Payload, `"yard_label"`)
+
+	s.Publish("vitedge/pi/yard/enabled/set", "OFF", false)
+	s.UntilOn("vitedge/pi/yard/enabled/state", "OFF")
+	require.NotContains(t, s.On("vitedge/pi/front-door/enabled/state"), "OFF")
+	require.Equal(t, "red", labels(t, s.On("vitedge/pi/front-door/state")))
+}
+
 // TestHTTP asks a running daemon, found by the address in its log.
 func TestHTTP(t *testing.T) {
 	b := brokertest.Start(t)

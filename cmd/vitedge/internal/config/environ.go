@@ -11,7 +11,7 @@ import (
 const envPrefix = "VITEDGE_"
 
 // otherVariables start with the prefix but are not keys.
-var otherVariables = []string{"VITEDGE_CONFIG", "VITEDGE_KERNEL", "VITEDGE_DATA", "VITEDGE_TEST_REQUIRE", "VITEDGE_CHAOS_EVENTS"}
+var otherVariables = []string{"VITEDGE_CONFIG", "VITEDGE_KERNEL", "VITEDGE_DATA", "VITEDGE_TEST_REQUIRE", "VITEDGE_CHAOS_EVENTS", "VITEDGE_FLEET"}
 
 // EnvName is the variable of a key: mqtt.url is VITEDGE_MQTT_URL.
 func EnvName(key string) string {
