@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,14 @@ func TestChooseMode(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+func TestDeviceAsJSON(t *testing.T) {
+	b, err := json.Marshal(Device{Path: "/dev/video0", Modes: []Mode{mode(YUYV, 640, 480, 30)}, Controls: []Control{{Name: "gain", Max: 9, id: 7}}})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"path":"/dev/video0","name":"","card":"","driver":"","bus":"","serial":"",
+		"modes":[{"format":"YUYV","width":640,"height":480,"fps":[30]}],
+		"controls":[{"name":"gain","min":0,"max":9,"step":0,"value":0}]}`, string(b))
 }
 
 func TestControlName(t *testing.T) {

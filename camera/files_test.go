@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -159,6 +160,35 @@ func TestPaceRestartsAfterDelay(t *testing.T) {
 		}
 	}
 	require.Equal(t, []time.Duration{0, 100, 200, 300, 1300, 1400}, times)
+}
+
+// TestDay plays 24 hours at a frame a second, by the clock of the test, and
+// looks at what the process holds before and after.
+func TestDay(t *testing.T) {
+	clock := newFakeClock()
+	start := clock.now
+	cam := open(t, Config{Source: "test:", Width: 16, Height: 16, FPS: 1, Clock: clock})
+	inspector := Inspector{MaxAge: time.Second, FrozenAfter: 5 * time.Second, Clock: clock}
+	var p Picture
+	row := make([]byte, 3*16)
+	var before, after runtime.MemStats
+	const frames = 24 * 60 * 60
+	for n := range frames {
+		if n == 100 {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+		}
+		f, err := cam.Next(t.Context())
+		if inspector.Frame(f, err) != nil || f.Decode(&p) != nil {
+			t.Fatal(err)
+		}
+		p.RowRGB(row, n%16)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Equal(t, (frames-1)*time.Second, clock.now.Sub(start))
+	require.Equal(t, Stats{Frames: frames}, inspector.Stats())
+	require.LessOrEqual(t, after.HeapAlloc, before.HeapAlloc+64<<10)
 }
 
 func TestNextHonorsContext(t *testing.T) {

@@ -48,6 +48,9 @@ func (f FourCC) String() string {
 	return strings.TrimRight(string(b[:]), " ")
 }
 
+// MarshalText gives the characters, for JSON.
+func (f FourCC) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
 // Compressed reports whether frames of the format vary in length.
 func (f FourCC) Compressed() bool { return f == MJPG || f == JPEG || f == PNG }
 
