@@ -348,9 +348,9 @@ func (p *pi) pictures() {
 }
 
 // unplug pulls the cable, several times, and plugs it in again while another
-// picture is shown. The daemon must hold no more afterwards than before.
+// picture is shown. The daemon must hold no more of it afterwards than before.
 func (p *pi) unplug() {
-	const held = `$(ls /proc/$pid/fd | wc -l) descriptors, $(grep -c /dev/video /proc/$pid/maps) mappings`
+	const held = `$(ls -l /proc/$pid/fd | grep -c /dev/video) descriptors, $(grep -c /dev/video /proc/$pid/maps) mappings`
 	require.Zero(p.t, p.machine.Run(`before="`+held+`"`))
 	for range 3 {
 		p.replug()
