@@ -79,7 +79,7 @@ type Client struct {
 type Model struct {
 	Repo    Repo
 	Commit  string
-	Weights string // path of the weights file, or of the folder where they are in several
+	Weights string // path of the weights file, or of the index of its shards
 }
 
 // Fetch returns the model, and gets what the cache does not have. A revision

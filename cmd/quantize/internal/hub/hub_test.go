@@ -29,6 +29,12 @@ const (
 	commitB = "00000000000000000000000000000000000000bb"
 )
 
+const (
+	weightsFile = "model.safetensors"
+	indexFile   = "model.safetensors.index.json"
+	pickleFile  = "pytorch_model.bin"
+)
+
 // fixture is a server with the model org/vit, and a client with an empty cache.
 type fixture struct {
 	*hubtest.Server
@@ -317,9 +323,9 @@ func TestModelFiles(t *testing.T) {
 	index(`{"metadata": {"total_size": 3}, "weight_map": {"x": "b.safetensors", "y": "a.safetensors", "z": "b.safetensors"}}`)
 	m, err := f.fetch(t, "org/vit")
 	require.NoError(t, err)
-	require.Equal(t, filepath.Join(f.client.Cache, "models--org--vit", "snapshots", commitA), m.Weights)
+	require.Equal(t, filepath.Join(f.client.Cache, "models--org--vit", "snapshots", commitA, indexFile), m.Weights)
 	for name, want := range map[string][]byte{"a.safetensors": one, "b.safetensors": two} {
-		data, err := os.ReadFile(filepath.Join(m.Weights, name))
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(m.Weights), name))
 		require.NoError(t, err)
 		require.Equal(t, want, data)
 	}
@@ -329,7 +335,7 @@ func TestModelFiles(t *testing.T) {
 		`{`:                  "model.safetensors.index.json: unexpected end of JSON input",
 		`{"weight_map": {"x": "../../b.safetensors"}}`:   `names a file "../../b.safetensors"; want a plain name`,
 		`{"weight_map": {"x": ".b.safetensors"}}`:        `names a file ".b.safetensors"`,
-		`{"weight_map": {"x": "b.bin"}}`:                 `names a file "b.bin"`,
+		`{"weight_map": {"x": "b.pkl"}}`:                 `names a file "b.pkl"`,
 		`{"weight_map": {"x": "c.safetensors"}}`:         "names c.safetensors, which is not there",
 		`{"weight_map": {"x": "sub/b.safetensors"}}`:     `names a file "sub/b.safetensors"`,
 		`{"weight_map": {"x": "b.safetensors\u0000/x"}}`: "want a plain name",
@@ -348,7 +354,7 @@ func TestModelFiles(t *testing.T) {
 	f.client.Cache = t.TempDir()
 	delete(f.repo.Files, pickleFile)
 	_, err = f.fetch(t, "org/vit")
-	require.EqualError(t, err, "org/vit@main has no weights: none of model.safetensors, model.safetensors.index.json, pytorch_model.bin")
+	require.EqualError(t, err, "org/vit@main has no weights: none of model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json")
 }
 
 // Whatever a server says of a file, it is no path and no surprise.
