@@ -12,6 +12,15 @@ type pictureFigures struct {
 	signal, noise float64 // sums over the logits, see compare
 	deltaP        float64 // probability of the float model's class, int8 - float
 	margin        float64 // float model's best probability minus its second
+
+	floatAnswer, int8Answer answer
+	floatP, int8P           float64 // of the float model's class
+}
+
+// answer is a model's class for a picture and its probability.
+type answer struct {
+	class       int
+	probability float64
 }
 
 // compare sets the logits of one picture side by side. class is the true one,
@@ -26,6 +35,11 @@ func compare(float, int8 []float32, class int) pictureFigures {
 		agree:  best == bestInt8,
 		deltaP: math.Exp(q[best]) - math.Exp(p[best]),
 		margin: math.Exp(p[best]),
+
+		floatAnswer: answer{best, math.Exp(p[best])},
+		int8Answer:  answer{bestInt8, math.Exp(q[bestInt8])},
+		floatP:      math.Exp(p[best]),
+		int8P:       math.Exp(q[best]),
 	}
 	if class >= 0 {
 		r.labelled, r.rankFloat, r.rankInt8 = true, rank(float, class), rank(int8, class)
@@ -86,41 +100,44 @@ func rank(logits []float32, class int) int {
 	return n
 }
 
-// figures sum up all pictures. Agreement, top-1 and top-5 are fractions; those
-// that need classes are nil where none is known. SQNR is nil where nothing was
-// lost.
+// figures sum up all pictures. Agreement, top-1 and top-5 are fractions. All
+// are nil without pictures, those that need classes where none is known, and
+// SQNR where nothing was lost.
 type figures struct {
 	Images        int      `json:"images"`
-	Agreement     float64  `json:"agreement"`
+	Agreement     *float64 `json:"agreement"`
 	Top1Float     *float64 `json:"top1_float"`
 	Top1Int8      *float64 `json:"top1_int8"`
 	Top5Float     *float64 `json:"top5_float"`
 	Top5Int8      *float64 `json:"top5_int8"`
-	KLMean        float64  `json:"kl_mean"`         // nats
-	KLMax         float64  `json:"kl_max"`          // nats
+	KLMean        *float64 `json:"kl_mean"`         // nats
+	KLMax         *float64 `json:"kl_max"`          // nats
 	SQNR          *float64 `json:"sqnr_db"`         // of the logits: 10 log10(sum signal / sum noise)
-	RMSDeltaP     float64  `json:"rms_delta_p"`     // of pictureFigures.deltaP
-	MaxFlipMargin float64  `json:"max_flip_margin"` // largest margin where the models disagree
+	RMSDeltaP     *float64 `json:"rms_delta_p"`     // of pictureFigures.deltaP
+	MaxFlipMargin *float64 `json:"max_flip_margin"` // largest margin where the models disagree
 
-	labelled int // pictures whose class is known
+	agree    int    // pictures with the same answer
+	labelled int    // pictures whose class is known
+	top1     [2]int // of those, right by the float and the int8 model
+	top5     [2]int
 }
 
 // sumUp goes through the pictures in their order, so that the sums do not
-// depend on which was ready first. There is at least one.
+// depend on which was ready first.
 func sumUp(pictures []pictureFigures) figures {
 	f := figures{Images: len(pictures)}
-	n := float64(len(pictures))
-	var kl, signal, noise, deltaP float64
-	agree := 0
-	var top1, top5 [2]int // of float and int8
+	if f.Images == 0 {
+		return f
+	}
+	var kl, maxKL, signal, noise, deltaP, maxMargin float64
 	for _, p := range pictures {
 		if p.agree {
-			agree++
+			f.agree++
 		} else {
-			f.MaxFlipMargin = max(f.MaxFlipMargin, p.margin)
+			maxMargin = max(maxMargin, p.margin)
 		}
 		kl += p.kl
-		f.KLMax = max(f.KLMax, p.kl)
+		maxKL = max(maxKL, p.kl)
 		signal += p.signal
 		noise += p.noise
 		deltaP += p.deltaP * p.deltaP
@@ -130,23 +147,35 @@ func sumUp(pictures []pictureFigures) figures {
 		f.labelled++
 		for i, rank := range []int{p.rankFloat, p.rankInt8} {
 			if rank < 1 {
-				top1[i]++
+				f.top1[i]++
 			}
 			if rank < 5 {
-				top5[i]++
+				f.top5[i]++
 			}
 		}
 	}
-	f.Agreement, f.KLMean = float64(agree)/n, kl/n
-	f.RMSDeltaP = math.Sqrt(deltaP / n)
-	if noise > 0 {
-		db := 10 * math.Log10(signal/noise)
-		f.SQNR = &db
-	}
+	n := float64(len(pictures))
+	f.Agreement = new(float64(f.agree) / n)
+	f.KLMean, f.KLMax = new(kl/n), &maxKL
+	f.SQNR = sqnr(signal, noise)
+	f.RMSDeltaP = new(math.Sqrt(deltaP / n))
+	f.MaxFlipMargin = &maxMargin
 	if f.labelled > 0 {
-		share := func(count int) *float64 { v := float64(count) / float64(f.labelled); return &v }
-		f.Top1Float, f.Top1Int8 = share(top1[0]), share(top1[1])
-		f.Top5Float, f.Top5Int8 = share(top5[0]), share(top5[1])
+		share := func(count int) *float64 { return new(float64(count) / float64(f.labelled)) }
+		f.Top1Float, f.Top1Int8 = share(f.top1[0]), share(f.top1[1])
+		f.Top5Float, f.Top5Int8 = share(f.top5[0]), share(f.top5[1])
 	}
 	return f
+}
+
+// intervals are those of the fractions.
+func (f figures) intervals() (i intervals) {
+	if f.Images > 0 {
+		i.Agreement = new(wilson(f.agree, f.Images))
+	}
+	if f.labelled > 0 {
+		i.Top1Float, i.Top1Int8 = new(wilson(f.top1[0], f.labelled)), new(wilson(f.top1[1], f.labelled))
+		i.Top5Float, i.Top5Int8 = new(wilson(f.top5[0], f.labelled)), new(wilson(f.top5[1], f.labelled))
+	}
+	return i
 }

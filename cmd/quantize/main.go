@@ -1,14 +1,20 @@
 // Quantize turns trained float weights of a Vision Transformer into the int8
 // model file that vitedge runs, and measures what that costs in accuracy.
 //
-//	quantize SRC DST                                 main.go, convert.go
+//	quantize SRC DST                                 convert.go
+//	    where SRC comes from                         source.go, internal/hub
+//	    what the files do not say                    flags.go
+//	    what may be replaced                         target.go
+//	quantize inspect FILE                            inspect.go
 //	quantize verify --float SRC --images DIR MODEL   verify.go
 //	    pictures and their classes                   pictures.go
 //	    both models side by side                     runner.go
-//	    figures                                      compare.go
+//	    figures of pictures, and of layers           compare.go, layers.go
+//	    what has to be reached                       gates.go
+//	    the page with charts                         report.go, charts.go
 //
 // Results go to stdout, messages to stderr. The exit status is 0, 1 after a
-// failure, and 2 after wrong arguments.
+// failure, 2 after wrong arguments, and 3 where verify misses a gate.
 package main
 
 import (
@@ -37,8 +43,10 @@ type usageError struct{ error }
 // run is the command without the process around it. It returns the exit
 // status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd := newConvert()
-	cmd.AddCommand(newVerify())
+	con := &console{stdout: stdout, stderr: stderr}
+	cmd := newConvert(con)
+	cmd.AddCommand(newInspect(con), newVerify(con))
+	con.addFlags(cmd)
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -48,12 +56,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	err := cmd.ExecuteContext(ctx)
 	var usage usageError
+	var gate gateError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "quantize: %v; see quantize --help\n", err)
 		return 2
+	case errors.As(err, &gate):
+		fmt.Fprintf(stderr, "quantize: %v\n", err)
+		return 3
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "quantize: interrupted")
 		return 1

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -20,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"vitedge/cmd/quantize/internal/hub/hubtest"
 	"vitedge/quant"
 )
 
@@ -27,22 +29,76 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"quantize": main})
 }
 
-// The scripts run the command as a user does. They have two commands of their
-// own: vit writes a small random model, pictures some random pictures.
+// The scripts run the command as a user does. They have commands of their
+// own: vit writes a small random model, strange a file with another tensor, and
+// pictures some random pictures. HF_ENDPOINT is a hub with the same model.
 func TestScripts(t *testing.T) {
+	server := newHub(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HF_ENDPOINT", server.Hub.URL)
+			env.Setenv("HF_HOME", filepath.Join(env.WorkDir, "hf"))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"vit": func(ts *testscript.TestScript, _ bool, args []string) {
 				for _, dir := range args {
 					ts.Check(writeViT(ts.MkAbs(dir)))
 				}
 			},
+			"strange": func(ts *testscript.TestScript, _ bool, args []string) {
+				t := quant.Tensor{Name: "fc.weight", DType: quant.F32, Shape: []int{2, 3}, Data: make([]byte, 24)}
+				ts.Check(quant.WriteFile(ts.MkAbs(args[0]), []quant.Tensor{t}, nil))
+			},
 			"pictures": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(writePictures(ts.MkAbs(args[0]), 6))
 			},
 		},
 	})
+}
+
+// newHub serves the random ViT as org/vit, org/gated with the token hf_test, and
+// org/shards in two shards. org/empty has no weights.
+func newHub(t *testing.T) *hubtest.Server {
+	dir := t.TempDir()
+	require.NoError(t, writeViT(dir))
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return data
+	}
+	config, weights := read("config.json"), read("model.safetensors")
+	f, err := quant.OpenFile(filepath.Join(dir, "model.safetensors"))
+	require.NoError(t, err)
+	defer f.Close()
+	shards := map[string][]byte{"config.json": config}
+	index := map[string]string{}
+	for i, part := range [][]quant.Tensor{f.Tensors()[:9], f.Tensors()[9:]} {
+		name := fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)
+		require.NoError(t, quant.WriteFile(filepath.Join(dir, name), part, nil))
+		shards[name] = read(name)
+		for _, tensor := range part {
+			index[tensor.Name] = name
+		}
+	}
+	shards["model.safetensors.index.json"], err = json.Marshal(map[string]any{"weight_map": index})
+	require.NoError(t, err)
+
+	server := hubtest.New()
+	t.Cleanup(server.Close)
+	repo := func(files map[string][]byte, gated bool) *hubtest.Repo {
+		large := map[string]bool{}
+		for name := range files {
+			large[name] = strings.HasSuffix(name, ".safetensors")
+		}
+		return &hubtest.Repo{Commit: strings.Repeat("5", 40), Files: files, Large: large, Gated: gated}
+	}
+	server.Repos["org/vit"] = repo(map[string][]byte{"config.json": config, "model.safetensors": weights}, false)
+	server.Repos["org/gated"] = repo(server.Repos["org/vit"].Files, true)
+	server.Repos["org/shards"] = repo(shards, false)
+	server.Repos["org/empty"] = repo(map[string][]byte{"config.json": config}, false)
+	return server
 }
 
 // writeViT writes a random ViT of 16 x 16 pixels and 5 classes, as timm does.
@@ -166,8 +222,25 @@ func TestExitStatus(t *testing.T) {
 		{"--resize tall:9 vit out", 2},
 		{"--resize 20 --crop 0.5 vit out", 2},
 		{"verify out", 2},
-		{"verify --float vit out", 2},
+		{"verify --float vit out", 0}, // and says that it verified nothing
 		{"verify --float vit --images vit", 2},
+		{"verify --images vit out", 2},
+		{"verify --float vit --labels vit out", 2},
+		{"verify --float vit --min-agree 101 out", 2},
+		{"verify --float vit --max-drop 0.5 out", 2},
+		{"verify --float vit --max-drop 101 --labels vit --images vit out", 2},
+		{"verify --float vit --min-agree 0 out", 3},
+		{"inspect vit", 0},
+		{"inspect out", 0},
+		{"inspect", 2},
+		{"inspect --resize wide vit", 2},
+		{"inspect absent", 1},
+		{"-q -v vit out", 2},
+		{"--keep-f32 [ vit out", 2},
+		{"--keep-f32 absent vit out", 1},
+		{"--dry-run vit", 0},
+		{"--dry-run vit out", 0},
+		{"--dry-run", 2},
 		{"absent out2", 1},
 		{"--heads 5 vit out2", 1},
 		{"verify --float vit --images absent out", 1},
@@ -181,6 +254,7 @@ func TestExitStatus(t *testing.T) {
 		code, _, stderr := execute(args...)
 		require.Equal(t, test.want, code, "%s: %s", test.args, stderr)
 		require.Equal(t, code == 0, stderr == "", "%s: %s", test.args, stderr)
+		require.False(t, strings.Count(stderr, "\n") > 1, stderr)
 	}
 	require.NoFileExists(t, filepath.Join(dir, "out2"))
 }

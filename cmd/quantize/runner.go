@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -12,22 +13,45 @@ import (
 	"vitedge/vitlite"
 )
 
+// preparer turns picture files into the input of a model.
+type preparer struct {
+	preprocessor *vitlite.Preprocessor
+	pixels       []byte // ImageSize x ImageSize x 3
+}
+
+func newPreparer(c *quant.Checkpoint) (*preparer, error) {
+	p, err := vitlite.NewPreprocessor(c.Preprocess)
+	return &preparer{p, make([]byte, 3*c.Config.ImageSize*c.Config.ImageSize)}, err
+}
+
+// load prepares a picture.
+func (p *preparer) load(path string) error {
+	img, err := decodePicture(path)
+	if err != nil {
+		return err
+	}
+	if err := p.preprocessor.Process(p.pixels, vitlite.PictureOf(img)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
 // runner holds both models, for one worker.
 type runner struct {
+	*preparer
 	float, int8             *vitlite.Model
-	preprocessor            *vitlite.Preprocessor
-	pixels                  []byte // ImageSize x ImageSize x 3
 	floatLogits, int8Logits []float32
+	meter                   *meter
 }
 
 func newRunner(float, int8 *quant.Checkpoint) (r *runner, err error) {
 	n := int8.Config
 	r = &runner{
-		pixels:      make([]byte, 3*n.ImageSize*n.ImageSize),
 		floatLogits: make([]float32, n.Classes),
 		int8Logits:  make([]float32, n.Classes),
+		meter:       newMeter(int8.LinearLayers()),
 	}
-	if r.preprocessor, err = vitlite.NewPreprocessor(int8.Preprocess); err != nil {
+	if r.preparer, err = newPreparer(int8); err != nil {
 		return nil, err
 	}
 	if r.float, err = vitlite.New(float, 1); err != nil {
@@ -45,41 +69,43 @@ func (r *runner) close() {
 	r.int8.Close()
 }
 
-// load prepares a picture for both models.
-func (r *runner) load(path string) error {
-	img, err := decodePicture(path)
-	if err != nil {
-		return err
+// compare runs both models on the picture that was loaded. layers says whether
+// to measure every layer, too; the sums are nil otherwise.
+func (r *runner) compare(class int, layers bool) (pictureFigures, []layerSums, error) {
+	if layers {
+		if err := r.meter.measure(r.float, r.int8, r.floatLogits, r.int8Logits, r.pixels); err != nil {
+			return pictureFigures{}, nil, err
+		}
+		return compare(r.floatLogits, r.int8Logits, class), slices.Clone(r.meter.sums), nil
 	}
-	if err := r.preprocessor.Process(r.pixels, vitlite.PictureOf(img)); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-// compare runs both models on the picture that was loaded.
-func (r *runner) compare(class int) (pictureFigures, error) {
 	if err := r.float.Forward(r.floatLogits, r.pixels); err != nil {
-		return pictureFigures{}, fmt.Errorf("float model: %w", err)
+		return pictureFigures{}, nil, fmt.Errorf("float model: %w", err)
 	}
 	if err := r.int8.Forward(r.int8Logits, r.pixels); err != nil {
-		return pictureFigures{}, fmt.Errorf("int8 model: %w", err)
+		return pictureFigures{}, nil, fmt.Errorf("int8 model: %w", err)
 	}
-	return compare(r.floatLogits, r.int8Logits, class), nil
+	return compare(r.floatLogits, r.int8Logits, class), nil, nil
 }
 
-// picture is a file with its class, -1 where unknown.
+// picture is a file, its name for people, and its class, -1 where unknown.
 type picture struct {
-	path  string
-	class int
+	path, name string
+	class      int
 }
 
-// comparison is a whole run: the figures of the pictures that could be read,
-// in order, and why the others could not.
+// comparison is a whole run: the pictures that could be read and their figures,
+// in order, and why the others could not be.
 type comparison struct {
+	pictures   []picture
 	figures    []pictureFigures
 	unreadable []error
+	layers     []layerSums // nil where no layer was measured
+	measured   int         // pictures on which they were
 }
+
+// layerPictures is on how many pictures layers are measured: their figures are
+// sums over a million values a picture and do not change with more.
+const layerPictures = 64
 
 // comparePictures runs both models on all pictures, two at a time at most,
 // each on one thread. It calls progress with the number done, from one
@@ -87,6 +113,12 @@ type comparison struct {
 func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, pictures []picture, progress func(done int)) (comparison, error) {
 	results := make([]pictureFigures, len(pictures))
 	unreadable := make([]error, len(pictures))
+	layers := make([][]layerSums, len(pictures))
+	// measured pictures are spread evenly: the folder may be sorted by class.
+	measured := func(i int) bool {
+		n := min(layerPictures, len(pictures))
+		return (i*n+n)/len(pictures) > i*n/len(pictures)
+	}
 	var mu sync.Mutex
 	next, done := 0, 0 // under mu
 	take := func() int {
@@ -108,7 +140,7 @@ func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, picture
 					return ctx.Err()
 				}
 				if unreadable[i] = r.load(pictures[i].path); unreadable[i] == nil {
-					if results[i], err = r.compare(pictures[i].class); err != nil {
+					if results[i], layers[i], err = r.compare(pictures[i].class, measured(i)); err != nil {
 						return fmt.Errorf("%s: %w", pictures[i].path, err)
 					}
 				}
@@ -128,7 +160,19 @@ func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, picture
 		if unreadable[i] != nil {
 			c.unreadable = append(c.unreadable, unreadable[i])
 		} else {
+			c.pictures = append(c.pictures, pictures[i])
 			c.figures = append(c.figures, results[i])
+		}
+		if layers[i] == nil {
+			continue
+		}
+		if c.measured++; c.layers == nil {
+			c.layers = make([]layerSums, len(layers[i]))
+		}
+		for j, s := range layers[i] {
+			c.layers[j].signal += s.signal
+			c.layers[j].local += s.local
+			c.layers[j].cumulative += s.cumulative
 		}
 	}
 	return c, nil

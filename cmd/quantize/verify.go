@@ -5,23 +5,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"vitedge/quant"
 	"vitedge/vitlite"
 )
 
-// newVerify is the command quantize verify.
-func newVerify() *cobra.Command {
-	var v verify
+// verify is the command quantize verify.
+type verify struct {
+	*console
+	float, weights, images, labels, model, report string
+	json                                          bool
+	gates                                         gates
+}
+
+func newVerify(con *console) *cobra.Command {
+	v := verify{console: con}
 	cmd := &cobra.Command{
-		Use:   "verify --float SRC --images DIR [--labels FILE] [--json] MODEL",
+		Use:   "verify --float SRC [--images DIR [--labels FILE]] MODEL",
 		Short: "Compare an int8 model with its float weights on pictures",
 		Long: `Verify runs an int8 model and the float weights that it was made of on the
 same pictures, prepared as the int8 model says, and prints how far they differ.
@@ -35,82 +40,142 @@ same pictures, prepared as the int8 model says, and prints how far they differ.
   flip margin     the float model's best probability minus its second, the largest
                   among the pictures on which the models disagree
 
-A picture that cannot be decoded is counted and left out.`,
+Fractions come with the interval that holds the true one with 95 % confidence
+(Wilson). The worst layers come with the SQNR of
+
+  weights         the int8 weights
+  local           the layer's output, given exact input: its own error
+  cumulative      the layer's output in the int8 model: its own and all before
+
+A picture that cannot be decoded is counted and left out. Without pictures the
+model is not verified. A gate that is missed, or that nothing was measured for,
+gives exit status 3.`,
 		Example: `  quantize verify --float vit_tiny_patch16_224/ --images photos/ \
-      --labels photos/labels.csv vit_tiny.int8.safetensors`,
+      --labels photos/labels.csv --report report.html vit_tiny.int8.safetensors
+  quantize verify -q --float vit_tiny_patch16_224/ --images photos/ \
+      --min-agree 98.5 vit_tiny.int8.safetensors || echo not good enough`,
 		Args: exactArgs("MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if v.float == "" {
-				return usageError{errors.New("--float is missing")}
-			}
-			if v.images == "" {
-				return usageError{errors.New("--images is missing")}
-			}
 			v.model = args[0]
-			return v.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := v.check(cmd); err != nil {
+				return usageError{err}
+			}
+			return v.run(cmd.Context())
 		},
 	}
 	cmd.DisableFlagsInUseLine = true
-	cmd.Flags().StringVar(&v.float, "float", "", "float weights that the model was made of, a `file` or folder")
-	cmd.Flags().StringVar(&v.images, "images", "", "`folder` of JPEG and PNG pictures")
-	cmd.Flags().StringVar(&v.labels, "labels", "", "csv `file` with columns file and class (from 0) of the pictures")
-	cmd.Flags().BoolVar(&v.json, "json", false, "print the figures as JSON, fractions and no percent")
+	f := cmd.Flags()
+	f.StringVar(&v.float, "float", "", "float weights that the model was made of, as the `SRC` of quantize")
+	f.StringVar(&v.weights, "weights", "", "`key` of the weights in a PyTorch file that holds several")
+	f.StringVar(&v.images, "images", "", "`folder` of JPEG and PNG pictures")
+	f.StringVar(&v.labels, "labels", "", "csv `file` with columns file and class (from 0) of the pictures")
+	f.BoolVar(&v.json, "json", false, "print the figures as JSON, fractions and no percent")
+	f.StringVar(&v.report, "report", "", "write a page with charts to this HTML `file`")
+	v.gates.add(f)
 	return cmd
 }
 
-type verify struct {
-	float, images, labels, model string
-	json                         bool
+// check reports flags that are missing or do not go together.
+func (v *verify) check(cmd *cobra.Command) error {
+	switch {
+	case v.float == "":
+		return errors.New("--float is missing")
+	case v.labels != "" && v.images == "":
+		return errors.New("--labels needs --images")
+	}
+	return v.gates.check(cmd.Flags(), v.labels != "")
 }
 
-func (v *verify) run(ctx context.Context, stdout, stderr io.Writer) error {
+// result is what verify found out.
+type result struct {
+	figures
+	Layers    []layerFigures `json:"layers"`
+	Intervals intervals      `json:"intervals"`
+
+	comparison   comparison
+	model, float *quant.Checkpoint
+	missed       []string // gates
+	gates        bool     // there were some
+}
+
+func (v *verify) run(ctx context.Context) error {
 	start := time.Now()
 	if err := vitlite.CheckKernel(); err != nil {
 		return err
 	}
-	model, float, err := openPair(v.model, v.float)
+	model, float, err := v.openPair(ctx)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
 	defer float.Close()
-	if err := checkPair(model, float, stderr); err != nil {
+	if err := v.checkPair(model, float); err != nil {
 		return err
 	}
-	pictures, err := v.pictures(model.Config.Classes, stderr)
-	if err != nil {
+	r := result{model: model, float: float, gates: v.gates.set()}
+	if v.images != "" {
+		if r.comparison, err = v.compare(ctx, model, float); err != nil {
+			return err
+		}
+	}
+	r.figures = sumUp(r.comparison.figures)
+	r.Intervals = r.figures.intervals()
+	if r.Layers, err = describeLayers(float, model, r.comparison.layers); err != nil {
 		return err
 	}
-	c, err := comparePictures(ctx, float, model, pictures, progressBar(stderr, len(pictures)))
+	r.missed = v.gates.missed(r.figures)
+	if v.report != "" {
+		if err := writeReport(ctx, v.report, &r); err != nil {
+			return err
+		}
+	}
+	if v.json {
+		if err := json.NewEncoder(v.stdout).Encode(r); err != nil {
+			return err
+		}
+	} else {
+		printFigures(v.text(), &r)
+		fmt.Fprintf(v.text(), "%.1f s with kernel %s\n", time.Since(start).Seconds(), vitlite.Kernel())
+	}
+	if r.missed != nil {
+		return gateError{fmt.Errorf("gate missed: %s", strings.Join(r.missed, "; "))}
+	}
+	return nil
+}
+
+// compare runs both models on the pictures.
+func (v *verify) compare(ctx context.Context, model, float *quant.Checkpoint) (comparison, error) {
+	pictures, err := v.pictures(model.Config.Classes)
 	if err != nil {
-		return err
+		return comparison{}, err
+	}
+	bar := newBar(v.stderr)
+	c, err := comparePictures(ctx, float, model, pictures, func(done int) { bar.count("pictures", done, len(pictures)) })
+	bar.clear()
+	if err != nil {
+		return c, err
 	}
 	for _, err := range c.unreadable {
-		fmt.Fprintf(stderr, "quantize: left out: %v\n", err)
+		v.log.Warn(fmt.Sprintf("left out: %v", err))
 	}
 	if len(c.unreadable) > 0 {
-		fmt.Fprintf(stderr, "quantize: %d of %d pictures could not be read\n", len(c.unreadable), len(pictures))
+		v.log.Warn(fmt.Sprintf("%d of %d pictures could not be read", len(c.unreadable), len(pictures)))
 	}
 	if len(c.figures) == 0 {
-		return fmt.Errorf("%s: no picture could be read", v.images)
+		return c, fmt.Errorf("%s: no picture could be read", v.images)
 	}
-	f := sumUp(c.figures)
-	if v.json {
-		return json.NewEncoder(stdout).Encode(f)
-	}
-	printFigures(stdout, f, len(c.unreadable))
-	fmt.Fprintf(stdout, "%.1f s with kernel %s\n", time.Since(start).Seconds(), vitlite.Kernel())
-	return nil
+	return c, nil
 }
 
 // openPair opens the int8 model and the float weights it was made of. What the
 // float weights leave open is as in the model, the preprocessing always:
 // another one would be measured, too.
-func openPair(modelPath, floatPath string) (model, float *quant.Checkpoint, err error) {
-	if model, err = quant.Open(modelPath, quant.Options{}); err != nil {
+func (v *verify) openPair(ctx context.Context) (model, float *quant.Checkpoint, err error) {
+	if model, err = quant.Open(v.model, quant.Options{}); err != nil {
 		return nil, nil, err
 	}
-	float, err = quant.Open(floatPath, quant.Options{
+	float, err = v.openSource(ctx, v.float, quant.Options{
+		Weights: v.weights, ImageSize: model.Config.ImageSize,
 		Heads: model.Config.Heads, Resize: model.Preprocess.Resize, Interpolation: model.Preprocess.Interpolation,
 		Mean: model.Preprocess.Mean[:], Std: model.Preprocess.Std[:],
 	})
@@ -122,7 +187,7 @@ func openPair(modelPath, floatPath string) (model, float *quant.Checkpoint, err 
 }
 
 // checkPair reports what cannot be compared, and warns of what should not be.
-func checkPair(model, float *quant.Checkpoint, stderr io.Writer) error {
+func (v *verify) checkPair(model, float *quant.Checkpoint) error {
 	if !model.Quantized() {
 		return fmt.Errorf("%s: the model is not int8; make it with quantize", model.Path)
 	}
@@ -135,14 +200,14 @@ func checkPair(model, float *quant.Checkpoint, stderr io.Writer) error {
 		return fmt.Errorf("--float %s: %+v is not the architecture of %s, %+v", float.Path, have, model.Path, want)
 	}
 	if model.SourceSHA256 != float.SHA256 {
-		fmt.Fprintf(stderr, "quantize: warning: %s was made of other weights (sha256 %.12s…) than %s (%.12s…)\n",
-			model.Path, model.SourceSHA256, float.Path, float.SHA256)
+		v.log.Warn(fmt.Sprintf("%s was made of other weights (sha256 %.12s…) than %s (%.12s…)",
+			model.Path, model.SourceSHA256, float.Path, float.SHA256))
 	}
 	return nil
 }
 
 // pictures lists the folder and looks up the classes.
-func (v *verify) pictures(classes int, stderr io.Writer) ([]picture, error) {
+func (v *verify) pictures(classes int) ([]picture, error) {
 	names, err := findPictures(v.images)
 	if err != nil {
 		return nil, err
@@ -161,55 +226,14 @@ func (v *verify) pictures(classes int, stderr io.Writer) ([]picture, error) {
 			class = -1
 			unknown++
 		}
-		pictures = append(pictures, picture{filepath.Join(v.images, name), class})
+		pictures = append(pictures, picture{filepath.Join(v.images, name), name, class})
 	}
 	switch {
 	case known == nil || unknown == 0:
 	case unknown == len(pictures):
 		return nil, fmt.Errorf("%s: names none of the %d pictures in %s", v.labels, len(pictures), v.images)
 	default:
-		fmt.Fprintf(stderr, "quantize: warning: %s has no class for %d of %d pictures\n", v.labels, unknown, len(pictures))
+		v.log.Warn(fmt.Sprintf("%s has no class for %d of %d pictures", v.labels, unknown, len(pictures)))
 	}
 	return pictures, nil
-}
-
-func printFigures(w io.Writer, f figures, unreadable int) {
-	row := func(name, format string, values ...any) {
-		fmt.Fprintf(w, "%-24s "+format+"\n", append([]any{name}, values...)...)
-	}
-	if row("pictures", "%d", f.Images); unreadable > 0 {
-		row("unreadable", "%d", unreadable)
-	}
-	row("agreement", "%.2f %%", 100*f.Agreement)
-	if f.labelled > 0 {
-		row("top-1", "%.2f %% float, %.2f %% int8", 100**f.Top1Float, 100**f.Top1Int8)
-		row("top-5", "%.2f %% float, %.2f %% int8", 100**f.Top5Float, 100**f.Top5Int8)
-	} else {
-		row("top-1, top-5", "unknown without --labels")
-	}
-	row("KL mean", "%.5f", f.KLMean)
-	row("KL max", "%.5f", f.KLMax)
-	if f.SQNR != nil {
-		row("logits SQNR", "%.2f dB", *f.SQNR)
-	} else {
-		row("logits SQNR", "exact")
-	}
-	row("RMS probability change", "%.4f", f.RMSDeltaP)
-	row("largest flip margin", "%.4f", f.MaxFlipMargin)
-}
-
-// progressBar counts on a terminal and is silent elsewhere.
-func progressBar(w io.Writer, total int) func(done int) {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return func(int) {}
-	}
-	start := time.Now()
-	return func(done int) {
-		left := time.Since(start) / time.Duration(done) * time.Duration(total-done)
-		fmt.Fprintf(w, "\r%d of %d pictures, %s left \x1b[K", done, total, left.Round(time.Second))
-		if done == total {
-			fmt.Fprint(w, "\r\x1b[K")
-		}
-	}
 }

@@ -69,10 +69,14 @@ func TestVerifyJSON(t *testing.T) {
 	require.Zero(t, code, stderr)
 	text, err := json.Marshal(sumUp(want))
 	require.NoError(t, err)
-	require.Equal(t, string(text)+"\n", stdout)
-
-	var object map[string]any
+	var object, figures map[string]any
 	require.NoError(t, json.Unmarshal([]byte(stdout), &object))
+	require.NoError(t, json.Unmarshal(text, &figures))
+	for key, value := range figures {
+		require.Equal(t, value, object[key], key)
+	}
+	require.Len(t, object["layers"], 12)
+	require.Equal(t, map[string]any{"agreement": true, "top1_float": true, "top1_int8": true, "top5_float": true, "top5_int8": true}, pairs(object["intervals"]))
 	require.Equal(t, 9.0, object["images"])
 	require.Equal(t, 0.5, object["top1_float"])
 	var keys []string
@@ -80,7 +84,17 @@ func TestVerifyJSON(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	require.Equal(t, strings.Fields("agreement images kl_max kl_mean max_flip_margin rms_delta_p sqnr_db top1_float top1_int8 top5_float top5_int8"), keys)
+	require.Equal(t, strings.Fields("agreement images intervals kl_max kl_mean layers max_flip_margin rms_delta_p sqnr_db top1_float top1_int8 top5_float top5_int8"), keys)
+}
+
+// pairs says which values are intervals.
+func pairs(object any) map[string]any {
+	found := map[string]any{}
+	for key, value := range object.(map[string]any) {
+		list, _ := value.([]any)
+		found[key] = len(list) == 2 && list[0].(float64) < list[1].(float64)
+	}
+	return found
 }
 
 // Weights of another model, or another file of the same, are noticed.
@@ -158,7 +172,7 @@ func TestRealModel(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stdout), &f))
 	require.Equal(t, 12, f.Images)
 	require.GreaterOrEqual(t, *f.Top1Float, 0.75)
-	require.LessOrEqual(t, f.MaxFlipMargin, 0.1)
-	require.LessOrEqual(t, f.KLMean, 0.004)
+	require.LessOrEqual(t, *f.MaxFlipMargin, 0.1)
+	require.LessOrEqual(t, *f.KLMean, 0.004)
 	require.GreaterOrEqual(t, *f.SQNR, 27.0)
 }

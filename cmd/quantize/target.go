@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"vitedge/quant"
+)
+
+// target is what DST names: a model file, or a folder that transformers loads,
+// with the model file and the two texts that are also inside it.
+type target struct {
+	model  string // path of the model file
+	folder string // "" for a model file alone
+}
+
+// sidecars are the files of a folder beside its model, by their key in the
+// metadata of the model file.
+var sidecars = []struct{ file, key string }{
+	{"config.json", "config"},
+	{"preprocessor_config.json", "preprocessor_config"},
+}
+
+// findTarget looks at DST before any work is done for it.
+func findTarget(dst string) (target, error) {
+	t := target{model: dst}
+	st, err := os.Stat(dst)
+	switch {
+	case err == nil && st.IsDir(), err != nil && os.IsPathSeparator(dst[len(dst)-1]):
+		t = target{filepath.Join(dst, "model.safetensors"), filepath.Clean(dst)}
+	case err == nil && !st.Mode().IsRegular():
+		return t, fmt.Errorf("writing %s: not a regular file", dst)
+	}
+	parent := filepath.Dir(t.model)
+	if t.folder != "" && err != nil {
+		parent = filepath.Dir(t.folder) // the folder will be made
+	}
+	if st, err := os.Stat(parent); err != nil {
+		return t, fmt.Errorf("writing %s: %w", dst, err)
+	} else if !st.IsDir() {
+		return t, fmt.Errorf("writing %s: %s is not a folder", dst, parent)
+	}
+	return t, nil
+}
+
+// checkForeign reports what is there and was not made here.
+func (t target) checkForeign() error {
+	foreign := t.model
+	switch err := checkOurs(t.model); {
+	case err == nil:
+		return nil // and the texts beside it are ours, too
+	case errors.Is(err, fs.ErrNotExist):
+		foreign = ""
+		for _, s := range sidecars {
+			path := filepath.Join(t.folder, s.file)
+			if _, err := os.Stat(path); err == nil && t.folder != "" {
+				foreign = path
+			}
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("%s exists and was not made by quantize; --force replaces it", foreign)
+	}
+	return nil
+}
+
+// checkSource reports a source that the target would replace.
+func (t target) checkSource(path string) error {
+	for _, path := range []string{path, filepath.Join(path, filepath.Base(t.model))} {
+		from, err := os.Stat(path)
+		to, toErr := os.Stat(t.model)
+		if err == nil && toErr == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s is the source itself; name another file for the int8 model", t.model)
+		}
+	}
+	return nil
+}
+
+// checkOurs is nil for a model file that quantize made.
+func checkOurs(path string) error {
+	f, err := quant.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if f.Metadata()["quantizer"] == "" {
+		return errors.New("not made by quantize")
+	}
+	return nil
+}
+
+// write stores the model and, in a folder, what belongs beside it.
+func (t target) write(q *quant.Checkpoint) error {
+	if t.folder == "" {
+		return q.WriteFile(t.model)
+	}
+	if err := os.MkdirAll(t.folder, 0o777); err != nil {
+		return err
+	}
+	if err := q.WriteFile(t.model); err != nil {
+		return err
+	}
+	f, err := quant.OpenFile(t.model)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, s := range sidecars {
+		err := quant.ReplaceFile(filepath.Join(t.folder, s.file), func(w io.Writer) error {
+			_, err := io.WriteString(w, f.Metadata()[s.key]+"\n")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
