@@ -155,6 +155,21 @@ func TestFolderToTheEnd(t *testing.T) {
 	require.True(t, late.UntilOn("vitedge/pi/status", "").Retained)
 }
 
+// TestFolderEndsBeforeTheBrokerAnswers guards that what a finished run has to
+// say waits for a connection.
+func TestFolderEndsBeforeTheBrokerAnswers(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	s := b.Subscribe("vitedge/pi/cam/event")
+	d := startDaemon(t, nil, append(colors(t, "mqtt://"+p.Addr(), "red red red green green green"),
+		"--set", "cameras.cam.loop=false", "--interval", "0s")...)
+	brokertest.Eventually(t, "the end of the folder", func() bool { return strings.Contains(d.output(), "all sources are at their end") })
+	p.Refuse(false)
+	require.Zero(t, d.wait())
+	s.UntilOn("vitedge/pi/cam/event", `"to":"green"`)
+}
+
 // compact leaves out repetitions.
 func compact(list []string) []string {
 	var out []string
