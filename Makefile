@@ -33,9 +33,11 @@ unit:
 	VITEDGE_TEST_REQUIRE=1 $(GO) test -count=1 ./...
 	$(GO) test -count=1 -tags purego ./kernels ./vitlite
 
-# The packages that start goroutines, under the race detector.
+# What starts goroutines, under the race detector.
+concurrent = ./camera $(addprefix ./cmd/vitedge/internal/,link outbox pipeline publish web)
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -count=1 ./kernels ./vitlite ./camera ./cmd/vitedge/internal/...
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run Threads ./kernels ./vitlite
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(concurrent)
 
 # Other CPUs, emulated; each has to use the kernels meant for it.
 emulated:
