@@ -122,6 +122,23 @@ func TestPartsAllocateNothing(t *testing.T) {
 	}))
 }
 
+// TestStreamAllocatesNothing passes buffers round as the reading goroutine and
+// the owner do.
+func TestStreamAllocatesNothing(t *testing.T) {
+	s := &httpStream{config: mustNormalize(t, Config{}), fresh: make(chan struct{}, 1)}
+	data := numbered(0)
+	var part []byte
+	require.Zero(t, testing.AllocsPerRun(50, func() {
+		part = append(part[:0], data...)
+		s.newest, part = part, s.newest
+		s.count++
+		s.signal()
+		if _, err := s.Next(context.Background()); err != nil {
+			panic(err)
+		}
+	}))
+}
+
 // serve runs a handler on a free port of the loopback interface.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
