@@ -25,7 +25,14 @@ import (
 	"vitedge/quant"
 )
 
+// asQuantize in the environment makes this program the command itself, for tests
+// that handle its process.
+const asQuantize = "VITEDGE_TEST_AS_QUANTIZE"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asQuantize) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"quantize": main})
 }
 

@@ -107,6 +107,13 @@ type comparison struct {
 // sums over a million values a picture and do not change with more.
 const layerPictures = 64
 
+// measuresLayers spreads the measured pictures evenly over all: the folder may
+// be sorted by class.
+func measuresLayers(i, total int) bool {
+	n := min(layerPictures, total)
+	return (i+1)*n/total > i*n/total
+}
+
 // comparePictures runs both models on all pictures, two at a time at most,
 // each on one thread. It calls progress with the number done, from one
 // goroutine at a time.
@@ -114,11 +121,6 @@ func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, picture
 	results := make([]pictureFigures, len(pictures))
 	unreadable := make([]error, len(pictures))
 	layers := make([][]layerSums, len(pictures))
-	// measured pictures are spread evenly: the folder may be sorted by class.
-	measured := func(i int) bool {
-		n := min(layerPictures, len(pictures))
-		return (i*n+n)/len(pictures) > i*n/len(pictures)
-	}
 	var mu sync.Mutex
 	next, done := 0, 0 // under mu
 	take := func() int {
@@ -140,7 +142,7 @@ func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, picture
 					return ctx.Err()
 				}
 				if unreadable[i] = r.load(pictures[i].path); unreadable[i] == nil {
-					if results[i], layers[i], err = r.compare(pictures[i].class, measured(i)); err != nil {
+					if results[i], layers[i], err = r.compare(pictures[i].class, measuresLayers(i, len(pictures))); err != nil {
 						return fmt.Errorf("%s: %w", pictures[i].path, err)
 					}
 				}
