@@ -107,7 +107,7 @@ func (s *source) strip(prefix string) error {
 		for !strings.HasPrefix(a.name, p) {
 			p = p[:strings.LastIndexAny(p[:len(p)-1], "./")+1]
 		}
-		if p == "" && strings.HasSuffix(prefix, "/") {
+		if p != prefix && strings.HasSuffix(prefix, "/") {
 			continue
 		}
 		a.name = a.name[len(p):]

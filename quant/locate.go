@@ -4,8 +4,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
+
+// usualWeights are what transformers and timm call the weights in a folder, the
+// preferred first.
+var usualWeights = []string{
+	"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+}
+
+// notWeights are what training leaves beside the weights.
+var notWeights = []string{"optimizer", "scheduler", "training_args", "rng_state", "scaler"}
 
 // findWeights is the weights file that path names: itself, or the one of a
 // folder.
@@ -17,25 +27,33 @@ func findWeights(path string) (string, error) {
 	if !st.IsDir() {
 		return path, nil
 	}
-	usual := filepath.Join(path, "model.safetensors")
-	if _, err := os.Stat(usual); err == nil {
-		return usual, nil
+	for _, name := range usualWeights {
+		usual := filepath.Join(path, name)
+		if _, err := os.Stat(usual); err == nil {
+			return usual, nil
+		}
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return "", err
 	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".safetensors") && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
+	// safetensors is what the others are often kept beside.
+	for _, extensions := range [][]string{{".safetensors"}, {".pth", ".pt", ".bin", ".ckpt", ".npz"}} {
+		var names []string
+		for _, e := range entries {
+			name := e.Name()
+			aside := strings.HasPrefix(name, ".") || slices.ContainsFunc(notWeights, func(s string) bool { return strings.HasPrefix(name, s) })
+			if slices.Contains(extensions, filepath.Ext(name)) && !aside {
+				names = append(names, name)
+			}
 		}
+		switch len(names) {
+		case 0:
+			continue
+		case 1:
+			return filepath.Join(path, names[0]), nil
+		}
+		return "", fmt.Errorf("%s: several weights files (%s); name the one to use", path, strings.Join(names, ", "))
 	}
-	switch len(names) {
-	case 0:
-		return "", fmt.Errorf("%s: no .safetensors file in this folder", path)
-	case 1:
-		return filepath.Join(path, names[0]), nil
-	}
-	return "", fmt.Errorf("%s: several .safetensors files (%s); name the one to use", path, strings.Join(names, ", "))
+	return "", fmt.Errorf("%s: no weights in this folder: no .safetensors, .pth, .pt, .bin, .ckpt or .npz file", path)
 }

@@ -140,11 +140,11 @@ func TestOpenFolder(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "more.safetensors"), nil, 0o644))
 	_, err = Open(dir, Options{})
-	require.ErrorContains(t, err, "several .safetensors files (more.safetensors, other.safetensors)")
+	require.ErrorContains(t, err, "several weights files (more.safetensors, other.safetensors)")
 
 	empty := t.TempDir()
 	_, err = Open(empty, Options{})
-	require.ErrorContains(t, err, empty+": no .safetensors file")
+	require.ErrorContains(t, err, empty+": no weights in this folder")
 	_, err = Open(filepath.Join(empty, "absent"), Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

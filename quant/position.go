@@ -86,24 +86,25 @@ func (t *taker) otherTokens(c Config) (tokens []float32, err error) {
 type positionFilter bool
 
 const (
-	// antialiased is timm's resample_abs_pos_embed: Keys' kernel with a = -0.5,
-	// widened where the grid shrinks, and cut off at the border.
+	// antialiased is timm's resample_abs_pos_embed, and what transformers does
+	// while it runs DINOv2 with registers: Keys' kernel with a = -0.5, widened
+	// where the grid shrinks, and cut off at the border.
 	antialiased positionFilter = false
-	// notAntialiased is what transformers does while it runs DINOv2: Keys'
-	// kernel with a = -0.75, of four rows always; those beyond the border repeat
-	// the last.
+	// notAntialiased is what transformers does while it runs DINOv2 without
+	// registers: Keys' kernel with a = -0.75, of four rows always; those beyond
+	// the border repeat the last.
 	notAntialiased positionFilter = true
 )
 
 func (f positionFilter) String() string {
 	if f == notAntialiased {
-		return "bicubic, as transformers does"
+		return "bicubic"
 	}
-	return "antialiased bicubic, as timm does"
+	return "antialiased bicubic"
 }
 
 // resize brings the table of from by from patches, each a row of dim elements,
-// to to by to.
+// to to by to. It is float32 whatever the type in the file.
 func (f positionFilter) resize(table []float32, from, to, dim int) []float32 {
 	if from == to {
 		return table

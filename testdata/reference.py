@@ -28,6 +28,8 @@ from transformers import ViTConfig, ViTForImageClassification
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+import variants
+
 HERE = pathlib.Path(__file__).parent / "reference"
 IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 HALF = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -134,6 +136,17 @@ def write_huggingface(model, folder, dtype, processor, **config):
     processor.save_pretrained(folder)
 
 
+# MODELS says what is special about each model that write_models makes.
+MODELS = {
+    "vit64-timm": "plain, a massive channel; crop of 0.9, bicubic",
+    "vit64-hf": "the same weights; squashed, bilinear",
+    "odd48-timm": "no bias of query, key and value, mean pooling; Lanczos with a border",
+    "odd48-hf": "the same weights with class token, quick GELU, epsilon 1e-3; squashed, bicubic",
+    "deit32-timm": "patches of 16; crop of 0.875, bilinear",
+    "deit32-hf": "the same weights with tanh GELU; squashed to 73 pixels, cropped, bicubic",
+}
+
+
 def write_models():
     """The models: folder names tell width, patch and layout."""
     vit = timm.create_model(
@@ -186,6 +199,7 @@ def write_reference():
     HERE.mkdir()
     write_pictures()
     write_models()
+    what = dict(MODELS)
     for folder in sorted(f for f in HERE.iterdir() if f.is_dir()):
         model = open_model(folder)
         logits = {}
@@ -196,6 +210,8 @@ def write_reference():
             logits[path.name] = [float(v) for v in model.logits(picture)]
         (folder / "logits.json").write_text(json.dumps(logits, indent=1) + "\n")
         print(folder.name, {k: np.round(v, 2).tolist() for k, v in logits.items()})
+    what |= variants.write(HERE)
+    (HERE / "cases.json").write_text(json.dumps(what, indent=1, sort_keys=True) + "\n")
 
 
 def compare(args):

@@ -3,9 +3,11 @@ package vitlite
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"image"
 	_ "image/jpeg"
 	_ "image/png"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,28 +19,18 @@ import (
 	"vitedge/quant"
 )
 
-// TestReference compares the float32 path with timm and transformers on small
-// models in both layouts (testdata/reference.py): the pixels bit for bit, the
-// logits to within 1e-3.
+const referenceRoot = "../testdata/reference"
+
+// TestReference compares the float32 path with timm, transformers and torchvision
+// on small models of every family and variant (testdata/reference.py): the pixels
+// bit for bit, the logits to within 1e-3.
 func TestReference(t *testing.T) {
-	const root = "../testdata/reference"
-	folders, err := filepath.Glob(filepath.Join(root, "*", "logits.json"))
-	require.NoError(t, err)
-	require.NotEmpty(t, folders)
-	for _, answers := range folders {
-		folder := filepath.Dir(answers)
+	for _, folder := range referenceFolders(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			model, pre := openModel(t, folder)
-			b, err := os.ReadFile(answers)
-			require.NoError(t, err)
-			var want map[string][]float32
-			require.NoError(t, json.Unmarshal(b, &want))
-			require.NotEmpty(t, want)
-			for name, logits := range want {
+			for name, want := range referenceLogits(t, folder) {
+				pixels := referencePixels(t, model, pre, name)
 				side := model.Config().ImageSize
-				pixels := make([]byte, side*side*3)
-				require.NoError(t, pre.Process(pixels, decode(t, filepath.Join(root, name))))
-
 				seen := decode(t, filepath.Join(folder, name))
 				row := make([]byte, side*3)
 				for y := range side {
@@ -48,14 +40,81 @@ func TestReference(t *testing.T) {
 
 				got := make([]float32, model.Config().Classes)
 				require.NoError(t, model.Forward(got, pixels))
-				require.Len(t, logits, len(got))
+				require.Len(t, want, len(got))
 				largest := 0.0
 				for i := range got {
-					largest = max(largest, math.Abs(float64(got[i]-logits[i])))
+					largest = max(largest, math.Abs(float64(got[i]-want[i])))
 				}
 				t.Logf("%s: max |logit difference| %.2g", name, largest)
 				require.LessOrEqual(t, largest, 1e-3, name)
 			}
+		})
+	}
+}
+
+// referenceFolders lists the cases, all of which cases.json describes.
+func referenceFolders(t *testing.T) []string {
+	t.Helper()
+	answers, err := filepath.Glob(filepath.Join(referenceRoot, "*", "logits.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, answers)
+	for i, path := range answers {
+		answers[i] = filepath.Dir(path)
+	}
+	return answers
+}
+
+// referenceLogits are the reference's answers by picture.
+func referenceLogits(t *testing.T, folder string) (logits map[string][]float32) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(folder, "logits.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &logits))
+	require.NotEmpty(t, logits)
+	return logits
+}
+
+// referencePixels prepares a picture as the model wants it.
+func referencePixels(t *testing.T, m *Model, pre *Preprocessor, name string) []byte {
+	t.Helper()
+	side := m.Config().ImageSize
+	pixels := make([]byte, side*side*3)
+	require.NoError(t, pre.Process(pixels, decode(t, filepath.Join(referenceRoot, name))))
+	return pixels
+}
+
+// TestReferenceInt8 quantizes each model and compares its logits with the
+// reference's: the noise of all logits of a model against their deviation from
+// the mean. These models are 16 to 64 wide, so that errors average over few terms,
+// and they have 26 to 45 dB. The bound, 25 dB, is 0.3 % of the power. Logits of a
+// given model are the same on every CPU, so it needs no room for chance.
+func TestReferenceInt8(t *testing.T) {
+	for _, folder := range referenceFolders(t) {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			c := openReference(t, folder)
+			q, err := c.Quantize(nil)
+			require.NoError(t, err)
+			model, err := New(q, 1)
+			require.NoError(t, err)
+			defer model.Close()
+			pre := newPreprocessor(t, model.Preprocess())
+
+			var signal, noise float64
+			for name, want := range referenceLogits(t, folder) {
+				got := make([]float32, model.Config().Classes)
+				require.NoError(t, model.Forward(got, referencePixels(t, model, pre, name)))
+				var mean float64
+				for _, v := range want {
+					mean += float64(v) / float64(len(want))
+				}
+				for i, v := range want {
+					signal += (float64(v) - mean) * (float64(v) - mean)
+					noise += float64(v-got[i]) * float64(v-got[i])
+				}
+			}
+			sqnr := 10 * math.Log10(signal/noise)
+			t.Logf("SQNR %.1f dB", sqnr)
+			require.Greater(t, sqnr, 25.0)
 		})
 	}
 }
@@ -94,10 +153,27 @@ func TestWriteLogits(t *testing.T) {
 	require.NoError(t, out.Close())
 }
 
-func openModel(t *testing.T, folder string) (*Model, *Preprocessor) {
-	c, err := quant.Open(folder, quant.Options{})
+// openReference opens a case of testdata/reference, with the flags that its user
+// gives.
+func openReference(t *testing.T, folder string) *quant.Checkpoint {
+	t.Helper()
+	var options struct {
+		quant.Options
+		Path string // of the weights, where another case has them
+	}
+	b, err := os.ReadFile(filepath.Join(folder, "options.json"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(b, &options))
+	}
+	c, err := quant.Open(filepath.Join(folder, options.Path), options.Options)
 	require.NoError(t, err)
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func openModel(t *testing.T, folder string) (*Model, *Preprocessor) {
+	c := openReference(t, folder)
 	model, err := New(c, 1)
 	require.NoError(t, err)
 	t.Cleanup(model.Close)
