@@ -98,6 +98,7 @@ type Link struct {
 	retained []*retained // in the order in which they were first published
 	live     []live
 	stats    Stats
+	busy     bool   // a live or retained message is on its way
 	logged   string // the last complaint
 	idle     chan struct{}
 }
@@ -241,7 +242,7 @@ func (l *Link) Flush(ctx context.Context) error {
 	for {
 		l.mu.Lock()
 		idle := l.idle
-		empty := l.stats.Connected && l.stale() == nil && len(l.live) == 0 && l.o.Outbox.Stats().Len == 0
+		empty := l.stats.Connected && !l.busy && l.stale() == nil && len(l.live) == 0 && l.o.Outbox.Stats().Len == 0
 		l.mu.Unlock()
 		if empty {
 			return nil

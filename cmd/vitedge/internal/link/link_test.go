@@ -226,6 +226,30 @@ func TestDroppedStateIsStillRetained(t *testing.T) {
 	s.UntilOn("state", "on")
 }
 
+// TestFlushWaitsForAcknowledgments stalls the broker while a retained message
+// is on its way.
+func TestFlushWaitsForAcknowledgments(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	s := b.Subscribe("status")
+	l := start(t, p.Addr(), nil)
+	brokertest.Eventually(t, "a connection", func() bool { return l.Stats().Connected })
+	require.NoError(t, l.Flush(t.Context()))
+	p.Stall(true)
+	l.Retain("status", []byte("x"))
+	brokertest.Eventually(t, "the message on its way", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.stale() == nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, l.Flush(ctx), context.DeadlineExceeded)
+	p.Stall(false)
+	require.NoError(t, l.Flush(t.Context()))
+	s.UntilOn("status", "x")
+}
+
 func TestLiveIsNeverQueued(t *testing.T) {
 	b := brokertest.Start(t)
 	p := brokertest.NewProxy(t, b.Addr())

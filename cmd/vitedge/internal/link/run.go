@@ -93,7 +93,7 @@ func (l *Link) up() {
 	l.stats.Connected = true
 	l.stats.Connects++
 	l.stats.LastError = ""
-	l.logged = ""
+	l.logged, l.busy = "", false // what was on its way is stale again
 	l.refresh()
 	l.o.Log.Info("connected to the broker", "broker", l.o.URL, "client_id", l.o.ClientID)
 }
@@ -188,6 +188,7 @@ func (l *Link) takeLive() (live, bool) {
 	m := l.live[0]
 	l.live = append(l.live[:0], l.live[1:]...)
 	l.stats.LiveSent++
+	l.busy = true
 	return m, true
 }
 
@@ -198,7 +199,8 @@ func (l *Link) takeStale() (topic string, payload []byte, ok bool) {
 	if r == nil {
 		return "", nil, false
 	}
-	r.fresh = true
+	// It may be replaced while it is on its way, and then is not fresh again.
+	r.fresh, l.busy = true, true
 	return r.topic, r.payload, true
 }
 
@@ -216,10 +218,11 @@ func (l *Link) delivered(topic string) {
 	}
 }
 
-// signalIdle wakes Flush.
+// signalIdle notes that all that was sent is acknowledged, and wakes Flush.
 func (l *Link) signalIdle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.busy = false
 	close(l.idle)
 	l.idle = make(chan struct{})
 }
