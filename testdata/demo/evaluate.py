@@ -37,7 +37,7 @@ def held_out(recipe, folder):
         emoji, others, _ = train.emoji_of(recipe)
         rows = [("file", "class", "difficulty")]
         renderer = render.Renderer(emoji, others)
-        for files, labels, difficulty in render.camera_batches(renderer, render.HELD_OUT, HELD_OUT, recipe.nothing):
+        for files, labels, difficulty in render.camera_batches(renderer, render.HELD_OUT, HELD_OUT):
             for file, label, d in zip(files, labels.tolist(), difficulty.tolist()):
                 name = f"{len(rows):05}.jpg"
                 (folder / name).write_bytes(file)
@@ -147,11 +147,13 @@ def measure(recipe, work):
 
 
 def schedule(curve):
-    """Says where a run went on with another number of chunks."""
+    """Says where a run went on with another recipe."""
     parts = []
     for before, after in zip(curve, curve[1:]):
         if before["chunks"] != after["chunks"]:
             parts.append(f" Up to step {before['step']:,} rate and difficulty followed the schedule of {before['chunks']} chunks.")
+        if before["nothing"] != after["nothing"]:
+            parts.append(f" Up to step {before['step']:,} the share of \"{render.NOTHING}\" was {percent(before['nothing'], 0)}.")
     return "".join(parts)
 
 
@@ -177,6 +179,7 @@ A plain Vision Transformer, trained from scratch on rendered scenes, that tells 
 | `emoji.tsv`, `others.tsv` | 64 emoji, of which a recipe takes the first; emoji that are shown as "{render.NOTHING}" |
 | `render.py` | the scenes |
 | `train.py`, `evaluate.py`, `pictures.py` | the training; the figures and this page; the pictures and sprites |
+| `demo.go` | the model and the pictures, embedded for `vitedge demo` |
 | `LICENSE` | of the font whose glyphs are shown |
 
 ## Make it again
@@ -199,6 +202,7 @@ Held-out pictures come from seeds that training never used and have two more pat
 |---|---|
 | model | {recipe.image}x{recipe.image} pixels, patches of {recipe.patch}, width {recipe.dim}, {recipe.depth} blocks, {recipe.heads} heads of {recipe.dim // recipe.heads}, MLP {int(recipe.dim * recipe.mlp_ratio)}, mean pooling; positions start as sines |
 | data | {trained} Mirrored, turned, moved, zoomed and exposed anew each time |
+| "{render.NOTHING}" | {percent(recipe.nothing, 0)} of the scenes |
 | difficulty | up to {recipe.start} at first, growing to 1 at half of the steps |
 | optimizer | AdamW, {recipe.rate:g} after {100 * recipe.warmup:g} % of warm-up, cosine to 0; betas 0.9 and 0.98, weight decay {recipe.decay:g}, gradients clipped to norm 1 |
 | loss | cross entropy, labels smoothed by {recipe.smoothing:g} |

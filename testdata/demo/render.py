@@ -380,7 +380,7 @@ def jpeg(picture, quality):
     return out.getvalue()
 
 
-def camera_batches(renderer, split, count, nothing, width=320, height=240, size=32):
+def camera_batches(renderer, split, count, nothing=0.12, width=320, height=240, size=32):
     """Batches of a camera's pictures as JPEG files, with their labels and
     difficulties, spread evenly: yields (files, labels, difficulty). nothing is
     the share of that class; the other classes share the rest."""
