@@ -3,6 +3,7 @@ package quant
 import (
 	"archive/zip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -111,13 +112,16 @@ type numpyHeader struct {
 
 // parseNumpyHeader returns the header of an array and where the elements start.
 func parseNumpyHeader(b []byte) (h numpyHeader, length int, err error) {
-	if len(b) < 12 || string(b[:6]) != "\x93NUMPY" {
+	if len(b) < 10 || string(b[:6]) != "\x93NUMPY" {
 		return h, 0, fmt.Errorf("not a NumPy array: it starts with %q", b[:min(len(b), 6)])
 	}
 	n, start := uint64(binary.LittleEndian.Uint16(b[8:])), 10
 	switch b[6] {
 	case 1:
 	case 2, 3:
+		if len(b) < 12 {
+			return h, 0, errors.New("the NumPy array is cut short")
+		}
 		n, start = uint64(binary.LittleEndian.Uint32(b[8:])), 12
 	default:
 		return h, 0, fmt.Errorf("NumPy format %d.%d; want 1.0 to 3.0", b[6], b[7])
@@ -184,7 +188,7 @@ func (p *numpyParser) header() (h numpyHeader, err error) {
 		return h, p.fail("the end")
 	}
 	if len(seen) != 3 {
-		return h, fmt.Errorf("it must have descr, fortran_order and shape")
+		return h, errors.New("it must have descr, fortran_order and shape")
 	}
 	return h, nil
 }

@@ -27,11 +27,11 @@ func TestReplaceFileFailures(t *testing.T) {
 			want:  boom,
 		},
 		{
-			name: "disk is full", // or the file too large: the write fails the same way
+			name: "disk is full", // or the file too large: the write fails the same way; go test itself writes less
 			setUp: func(t *testing.T, _ string) {
 				var old syscall.Rlimit
 				require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old))
-				require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100_000, Max: old.Max}))
+				require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 20, Max: old.Max}))
 				t.Cleanup(func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old)) })
 			},
 			want: syscall.EFBIG,
@@ -57,7 +57,7 @@ func TestReplaceFileFailures(t *testing.T) {
 			write := test.write
 			if write == nil {
 				write = func(w io.Writer) error {
-					_, err := w.Write(make([]byte, 1<<20))
+					_, err := w.Write(make([]byte, 8<<20))
 					return err
 				}
 			}

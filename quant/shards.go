@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -62,15 +61,19 @@ func openShards(path string, text []byte, key string) (_ *source, err error) {
 }
 
 func (s *source) addShard(path, name, key string, index shardIndex) error {
-	shard, err := mapSource(path, "shard "+strconv.Quote(name), key)
+	data, unmap, err := mapFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("shard %q is missing", name)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("shard %q: %w", name, err)
 	}
-	s.format = shard.format
-	s.files, s.unmap, s.size = append(s.files, shard.files...), append(s.unmap, shard.unmap...), s.size+shard.size
+	s.files, s.unmap = append(s.files, data), append(s.unmap, unmap)
+	shard, err := readSource("", data, key)
+	if err != nil {
+		return fmt.Errorf("shard %q: %w", name, err)
+	}
+	s.format, s.size = shard.format, s.size+shard.size
 	for _, a := range shard.arrays {
 		if index.WeightMap[a.name] != name {
 			return fmt.Errorf("shard %q: tensor %q is not there by the index", name, a.name)

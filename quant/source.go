@@ -83,10 +83,7 @@ func (s *source) close() error {
 
 // openSource maps the weights that a path names and reads their directory,
 // whatever their format.
-func openSource(path, key string) (*source, error) { return mapSource(path, path, key) }
-
-// mapSource is openSource; errors in the content name it as given.
-func mapSource(path, name, key string) (*source, error) {
+func openSource(path, key string) (*source, error) {
 	data, unmap, err := mapFile(path)
 	if err != nil {
 		return nil, err // names the path already
@@ -94,7 +91,7 @@ func mapSource(path, name, key string) (*source, error) {
 	s, err := readSource(path, data, key)
 	if err != nil {
 		unmap()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if s.files == nil { // an index of shards is no weights
 		s.files = [][]byte{data}
@@ -103,11 +100,13 @@ func mapSource(path, name, key string) (*source, error) {
 	return s, nil
 }
 
-// readSource finds the format by its first bytes.
+// readSource finds the format by the first bytes. The path is where an index of
+// shards looks for them; it is "" for a shard, which cannot be an index itself.
 func readSource(path string, data []byte, key string) (*source, error) {
 	s, err := readFormat(path, data, key)
 	if err == nil && key != "" && !strings.HasSuffix(s.format, "PyTorch") {
-		err = fmt.Errorf("weights %q cannot be chosen in a %s file; it has one set", key, s.format)
+		s.close()
+		return nil, fmt.Errorf("weights %q cannot be chosen in a %s file; it has one set", key, s.format)
 	}
 	return s, err
 }
@@ -123,6 +122,9 @@ func readFormat(path string, data []byte, key string) (*source, error) {
 		// The length of a header, which JSON text cannot look like.
 		return openSafetensors(data)
 	case bytes.HasPrefix(bytes.TrimLeft(data[:min(len(data), 64)], " \t\r\n"), []byte("{")):
+		if path == "" {
+			return nil, errors.New("an index, which is no weights")
+		}
 		return openShards(path, data, key)
 	case starts("\x80"):
 		return nil, errors.New("a pickle, but none that torch.save wrote")
