@@ -1,0 +1,142 @@
+package quant
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Networks that are no plain ViT are refused by name, whatever stands around
+// the tensor that tells them.
+func TestRefuseRelatives(t *testing.T) {
+	for tensor, want := range map[string]string{
+		"layers.0.blocks.0.attn.relative_position_bias_table":                      "a BEiT or Swin",
+		"module.layers.0.blocks.0.attn.cpb_mlp.0.weight":                           "a Swin V2",
+		"beit.encoder.layer.0.lambda_1":                                            "a BEiT",
+		"blocks.0.attn.q_bias":                                                     "a BEiT or EVA",
+		"patch_embed.backbone.stem.conv.weight":                                    "a hybrid",
+		"vit.embeddings.patch_embeddings.backbone.bit.embedder.convolution.weight": "a hybrid",
+		"opt/target/conv_root/kernel":                                              "a hybrid",
+		"conv_proj.conv_bn_relu_0.0.weight":                                        "a ViT with a convolutional stem",
+		"blocks.0.mlp.w12.weight":                                                  "SwiGLU",
+		"dinov2.encoder.layer.0.mlp.weights_in.weight":                             "SwiGLU",
+		"dinov2.encoder.layer.0.mlp.gate_proj.weight":                              "SwiGLU",
+		"blocks.0.mlp.fc1_g.weight":                                                "SwiGLU",
+		"blocks.0.attn.q_norm.weight":                                              "normalizes queries and keys",
+		"blocks.0.attn.norm.weight":                                                "a norm inside its attention",
+		"blocks.0.mlp.norm.weight":                                                 "a norm inside its MLP",
+		"norm_pre.weight":                                                          "a CLIP encoder",
+		"vision_model.pre_layrnorm.weight":                                         "a CLIP encoder",
+		"visual.ln_pre.weight":                                                     "a CLIP encoder",
+		"attn_pool.latent":                                                         "attention pooling",
+		"params/img/MAPHead_0/probe":                                               "attention pooling",
+		"vision_model.head.probe":                                                  "a SigLIP encoder",
+		"rope.periods":                                                             "rotary positions",
+		"rope_embeddings.inv_freq":                                                 "rotary positions",
+		"blocks.0.in_proj.weight":                                                  "side by side",
+		"blocks.0.attns.0.qkv.weight":                                              "side by side",
+		"blocks_token_only.0.norm1.weight":                                         "a CaiT",
+		"vit.embeddings.detection_tokens":                                          "a YOLOS",
+	} {
+		for _, m := range []*model{{tensors: map[string]Tensor{}}, timmModel(tinyConfig), huggingFaceModel(tinyConfig, "vit.")} {
+			m.tensors[tensor] = float32Tensor(tensor, []int{1}, []float32{1})
+			_, err := m.open(t, allFlags)
+			require.ErrorContains(t, err, `unknown architecture: tensor "`+tensor+`" is that of `)
+			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, "not of a plain ViT")
+		}
+	}
+}
+
+// What only other tasks use is ignored, and a model for another task refused.
+func TestOtherTasks(t *testing.T) {
+	m := timmModel(tinyConfig)
+	for _, name := range []string{"mask_token", "decoder_blocks.0.norm1.weight", "pre_logits.fc.weight"} {
+		m.tensors[name] = float32Tensor(name, []int{1}, []float32{1})
+	}
+	_, err := m.open(t, Options{})
+	require.NoError(t, err)
+	delete(m.tensors, "head.weight")
+	_, err = m.open(t, Options{})
+	require.ErrorContains(t, err, `no classification head: tensor "head.weight" is missing`)
+}
+
+// JAX's files hold the optimizer beside the weights.
+func TestStripOptimizer(t *testing.T) {
+	s := newSource("NumPy")
+	for _, name := range []string{"opt/target/Transformer/encoderblock_0/LayerNorm_0/scale", "opt/target/cls", "opt/state/step", "step"} {
+		require.NoError(t, s.add(array{name: name}))
+	}
+	fam, err := findFamily(s)
+	require.NoError(t, err)
+	require.Equal(t, jax, fam)
+	require.Len(t, s.arrays, 2)
+	_, ok := s.find("cls")
+	require.True(t, ok)
+}
+
+func TestRegroups(t *testing.T) {
+	for _, test := range []struct {
+		have, want []int
+		ok         bool
+	}{
+		{[]int{4, 8, 32}, []int{32, 32}, true},
+		{[]int{32, 4, 8}, []int{32, 32}, true},
+		{[]int{4, 8}, []int{32}, true},
+		{[]int{32, 1}, []int{32}, true},
+		{[]int{32}, []int{4, 8}, false},
+		{[]int{8, 4, 32}, []int{4, 256}, false},
+		{[]int{4, 8, 33}, []int{32, 32}, false},
+		{[]int{4, 8, 32, 2}, []int{32, 32}, false},
+		{[]int{1 << 62, 8, 0}, []int{8}, false},
+	} {
+		require.Equal(t, test.ok, regroups(test.have, test.want), "%v %v", test.have, test.want)
+	}
+	require.False(t, regroups([]int{3, 1 << 61, 1 << 61}, []int{1 << 16, 1 << 16}))
+}
+
+// An int8 model has no LayerScale: it is part of its weights.
+func TestLayerScaleIsFolded(t *testing.T) {
+	m := timmModel(tinyConfig)
+	gamma := make([]float32, 64)
+	for i := range gamma {
+		gamma[i] = float32(i%5-2) / 4 // both signs and zero
+	}
+	for _, block := range []string{"0", "1"} {
+		for _, name := range []string{"blocks." + block + ".ls1.gamma", "blocks." + block + ".gamma_2"} {
+			m.tensors[name] = float32Tensor(name, []int{64}, gamma)
+		}
+	}
+	c, err := m.open(t, Options{})
+	require.NoError(t, err)
+	plain := canonicalTensors(tinyConfig)
+	scaled := 0
+	for name, w := range plain {
+		got, err := c.Tensor(name)
+		require.NoError(t, err)
+		want, err := w.Float32s()
+		require.NoError(t, err)
+		v, err := got.Float32s()
+		require.NoError(t, err)
+		if !strings.Contains(name, "output.dense") {
+			require.Equal(t, want, v, name)
+			continue
+		}
+		scaled++
+		columns := len(want) / 64
+		for i := range want {
+			require.Equal(t, want[i]*gamma[i/columns], v[i], "%s %d", name, i)
+		}
+	}
+	require.Equal(t, 8, scaled, "weight and bias of two layers in two blocks")
+	q, err := c.Quantize(nil)
+	require.NoError(t, err)
+	path := t.TempDir() + "/int8"
+	require.NoError(t, q.WriteFile(path))
+	r, err := Open(path, Options{})
+	require.NoError(t, err)
+	defer r.Close()
+	require.Equal(t, c.Config, r.Config)
+	require.Len(t, r.weights, len(plain)+12)
+}
