@@ -33,13 +33,18 @@ type quantArgs struct {
 
 // int8Quantization describes what Quantize does, in the terms of
 // compressed-tensors: per-channel weights, dynamic per-token activations, but
-// for the layers that were kept.
+// for the layers that were kept. Those go by what each release of transformers
+// calls them: a name of the other releases matches nothing.
 func int8Quantization(kept []string) *quantInfo {
+	ignore := append([]string{"classifier"}, kept...)
+	for _, layer := range kept {
+		ignore = append(ignore, release5(layer))
+	}
 	return &quantInfo{
 		Method: "compressed-tensors",
 		Format: "int-quantized",
 		Status: "compressed",
-		Ignore: append([]string{"classifier"}, kept...),
+		Ignore: ignore,
 		Groups: map[string]quantGroup{"group_0": {
 			Targets: []string{"Linear"},
 			Weights: quantArgs{Bits: 8, Type: "int", Symmetric: true, Strategy: "channel", Observer: "minmax"},

@@ -28,6 +28,15 @@ var (
 	}
 )
 
+// release5 is what transformers from release 5 on calls a linear layer of ViT.
+func release5(layer string) string {
+	block, module, _, _ := splitBlock(layer + ".weight")
+	old, now := huggingFace4, huggingFace5
+	return "vit." + now.vitBlocks + block + "." + map[string]string{
+		old.query: now.query, old.key: now.key, old.value: now.value, old.out: now.out, old.fc1: now.fc1, old.fc2: now.fc2,
+	}[module]
+}
+
 // huggingFace is the family of transformers' ViT and DeiT. The names of ViT in
 // the style of release 4 are the canonical ones. Base models come without a
 // prefix.

@@ -124,7 +124,13 @@ func TestQuantizeExcept(t *testing.T) {
 	defer f.Close()
 	var config modelConfig
 	require.NoError(t, json.Unmarshal([]byte(f.Metadata()["config"]), &config))
-	require.Equal(t, append([]string{"classifier"}, kept...), config.Quantization.Ignore)
+	ignored := append([]string{"classifier"}, kept...)
+	ignored = append(ignored, "vit.layers.0.mlp.fc2",
+		"vit.layers.1.attention.q_proj", "vit.layers.1.attention.k_proj", "vit.layers.1.attention.v_proj")
+	require.Equal(t, ignored, config.Quantization.Ignore)
+	for layer, name := range map[string]string{"attention.output.dense": "attention.o_proj", "intermediate.dense": "mlp.fc1"} {
+		require.Equal(t, "vit.layers.12."+name, release5("vit.encoder.layer.12."+layer))
+	}
 
 	_, err = c.QuantizeExcept(func(layer string) bool { return strings.HasSuffix(layer, "1.attention.attention.value") }, nil)
 	require.EqualError(t, err, "query of block 1 is I8 and value is F32; the two and key are one product and must be of one kind, int8 or float")

@@ -137,6 +137,9 @@ func (c *convert) run(ctx context.Context, src, dst string, options quant.Option
 		sum.print(w, "nothing written", float.Bytes, sum.bytes, time.Since(start))
 		return nil
 	}
+	if what := beyondTransformers(q); t.folder != "" && what != "" {
+		c.log.Warn(fmt.Sprintf("transformers' ViTForImageClassification has no %s: in the folder its answers are others than vitedge's", what))
+	}
 	if err := t.write(q); err != nil {
 		return err
 	}

@@ -93,6 +93,27 @@ func checkOurs(path string) error {
 	return nil
 }
 
+// beyondTransformers names what a model has and the ViT of transformers does not
+// know, which would load it all the same.
+func beyondTransformers(c *quant.Checkpoint) string {
+	n := c.Config
+	switch {
+	case n.Pool != quant.Token:
+		return fmt.Sprintf("pooling %q", n.Pool)
+	case n.NoClassToken:
+		return "model without class token"
+	case n.Distilled:
+		return "second head"
+	case n.Registers > 0:
+		return "register tokens"
+	case n.PreLogits > 0:
+		return "layer before the head"
+	case c.Preprocess.Resize.Mode == quant.LongestEdge:
+		return "resize that fills the border"
+	}
+	return ""
+}
+
 // write stores the model and, in a folder, what belongs beside it.
 func (t target) write(q *quant.Checkpoint) error {
 	if t.folder == "" {
