@@ -8,6 +8,7 @@
 //	    health and HTTP    health.go
 //	vitedge demo           demo.go
 //	vitedge classify       classify.go
+//	vitedge cameras        cameras.go
 //	vitedge bench          bench.go
 //	vitedge check-config   checkconfig.go, vitedge.yaml
 //	vitedge doctor         doctor.go
@@ -80,7 +81,7 @@ func (e configError) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := newRun("vitedge")
 	cmd.Short = "Classify what cameras see and publish it over MQTT"
-	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
+	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newCameras(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
