@@ -4,7 +4,7 @@
 // A picture takes this way; T tokens of width D, H heads of width d = D/H, an MLP
 // of width M, p×p patches, C classes:
 //
-//	picture          w × h        any source of RGB rows            picture.go
+//	picture          w × h        any source of RGB rows            picture.go, ycbcr.go
 //	pixels           S × S × 3    uint8, resized and cropped        preprocess.go, resample.go
 //	x                T × D        float32, patches and positions    embed.go
 //	for each encoder block:                                         block.go
