@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -89,11 +90,11 @@ func TestRegroups(t *testing.T) {
 		{[]int{8, 4, 32}, []int{4, 256}, false},
 		{[]int{4, 8, 33}, []int{32, 32}, false},
 		{[]int{4, 8, 32, 2}, []int{32, 32}, false},
-		{[]int{1 << 62, 8, 0}, []int{8}, false},
+		{[]int{math.MaxInt, 8, 0}, []int{8}, false},
 	} {
 		require.Equal(t, test.ok, regroups(test.have, test.want), "%v %v", test.have, test.want)
 	}
-	require.False(t, regroups([]int{3, 1 << 61, 1 << 61}, []int{1 << 16, 1 << 16}))
+	require.False(t, regroups([]int{3, math.MaxInt / 2, math.MaxInt / 2}, []int{1 << 16, 1 << 16}))
 }
 
 // An int8 model has no LayerScale: it is part of its weights.
