@@ -72,15 +72,12 @@ type floatArgs struct {
 } // the kernel may change the fields
 
 // ones are the row scales of products that have none.
-var ones = func() (s [maxFloatRows]float32) {
+var ones = func() (s [maxRows]float32) {
 	for i := range s {
 		s[i] = 1
 	}
 	return s
 }()
-
-// maxFloatRows is the most rows of one call of the float32 micro-kernel.
-const maxFloatRows = 256
 
 // Mul computes
 //
@@ -97,7 +94,7 @@ func (w *Worker) Mul(dst []float32, ldc int, a []float32, lda, m int, b *Panels,
 // mul is Mul for the rows [r0, r1) and panels [p0, p1).
 func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Panels, p0, p1 int, rowScale []float32, add bool) {
 	impl := active
-	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxFloatRows)/impl.floatRows) * impl.floatRows
+	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxRows)/impl.floatRows) * impl.floatRows
 	args := &w.float
 	for panel, n := p0, 1; panel < p1; panel += n {
 		j := panel * floatCols
@@ -157,7 +154,7 @@ func (p *Pool) FloatGemm(dst []float32, ldc int, a []float32, lda, m int, b *Pan
 	p.float.panelParts, p.float.rowParts = split(p.threads, (b.N+floatCols-1)/floatCols, (m+active.floatRows-1)/active.floatRows)
 	if b.N%floatCols != 0 {
 		for i := range p.workers {
-			p.workers[i].tile(min(m, maxFloatRows) * floatCols)
+			p.workers[i].tile(min(m, maxRows) * floatCols)
 		}
 	}
 	p.Run(p.float.panelParts*p.float.rowParts, p.runFloat)

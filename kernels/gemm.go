@@ -147,18 +147,40 @@ type gemmArgs struct {
 // for the rows i of a and the rows j of w. The float operations are in this
 // order on every implementation. Gemm panics when the sizes do not fit.
 func (p *Pool) Gemm(dst []float32, ldc int, a *Activations, w *Weights, add bool) {
+	checkGemm(dst, ldc, a, a.m, w)
+	p.gemm = gemmJob{dst: dst, ldc: ldc, a: a, w: w, add: add}
+	p.gemm.panelParts, p.gemm.rowParts = split(p.threads, (w.n+w.impl.b.rows-1)/w.impl.b.rows, (a.m+w.impl.tile-1)/w.impl.tile)
+	// Which worker gets a chunk is chance, and the first to get one should not be
+	// the first to allocate.
+	for i := range p.workers {
+		w.reserve(&p.workers[i])
+	}
+	p.Run(p.gemm.panelParts*p.gemm.rowParts, p.runGemm)
+}
+
+// checkGemm panics unless the first m rows of a·w fit into dst.
+func checkGemm(dst []float32, ldc int, a *Activations, m int, w *Weights) {
 	switch {
 	case a.k != w.k:
 		panic(fmt.Sprintf("kernels: Gemm of %d×%d activations with %d×%d weights", a.m, a.k, w.n, w.k))
 	case a.impl != w.impl:
 		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + w.impl.name)
-	case ldc < w.n || len(dst) < (a.m-1)*ldc+w.n:
-		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", a.m, w.n, len(dst), ldc))
+	case ldc < w.n || len(dst) < (m-1)*ldc+w.n:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", m, w.n, len(dst), ldc))
 	}
-	p.gemm = gemmJob{dst: dst, ldc: ldc, a: a, w: w, add: add}
-	p.gemm.panelParts, p.gemm.rowParts = split(p.threads, (w.n+w.impl.b.rows-1)/w.impl.b.rows, (a.m+w.impl.tile-1)/w.impl.tile)
-	p.gemm.reserve(p.workers)
-	p.Run(p.gemm.panelParts*p.gemm.rowParts, p.runGemm)
+}
+
+// Tile returns how many rows GEMMs take together, int8 and float32. Rows that are
+// divided among threads are divided at multiples of it.
+func Tile() int { return active.rowTile() }
+
+// rowTile is the least common multiple of the tiles' rows.
+func (i *implementation) rowTile() int {
+	n := i.tile
+	for n%i.floatRows != 0 {
+		n += i.tile
+	}
+	return n
 }
 
 // gemmJob is a GEMM divided among workers: into ranges of panels first, because
@@ -189,76 +211,88 @@ func part(i, n, total int) (lo, hi int) {
 	return i * total / n, (i + 1) * total / n
 }
 
+// maxRows is the most rows of one call of a micro-kernel, int8 or float32.
+const maxRows = 256
+
 // rowsPerCall is how many rows one call of the micro-kernel takes: as many tiles as
-// its budget allows, at least one.
-func (g *gemmJob) rowsPerCall() int {
-	impl := g.w.impl
-	return max(1, impl.budget/(impl.tile*impl.b.rows*g.w.kp)) * impl.tile
+// its budget and maxRows allow, at least one.
+func (w *Weights) rowsPerCall() int {
+	impl := w.impl
+	rows := min(impl.budget/(impl.b.rows*w.kp), maxRows)
+	return max(1, rows/impl.tile) * impl.tile
 }
 
-// reserve sees to the workers' scratch memory before any of them runs: which one
-// gets a chunk is chance, and the first to get one should not be the first to
-// allocate.
-func (g *gemmJob) reserve(workers []Worker) {
-	nr := g.w.impl.b.rows
-	for i := range workers {
-		if g.w.impl.expand != nil {
-			workers[i].expanded(2 * nr * g.w.kp)
-		}
-		if g.w.n%nr != 0 {
-			workers[i].tile(min(g.rowsPerCall(), g.a.m) * nr)
-		}
+// reserve gives worker the scratch memory that products with w need.
+func (w *Weights) reserve(worker *Worker) {
+	nr := w.impl.b.rows
+	if w.impl.expand != nil {
+		worker.expanded(2 * nr * w.kp)
+	}
+	if w.n%nr != 0 {
+		worker.tile(w.rowsPerCall() * nr)
 	}
 }
 
-// run computes one chunk of the job with one worker's scratch memory.
+// run computes one chunk of the job.
 func (g *gemmJob) run(worker *Worker, chunk int) {
-	a, w, impl := g.a, g.w, g.w.impl
-	nr, mr := impl.b.rows, impl.tile
+	a, w := g.a, g.w
+	nr, mr := w.impl.b.rows, w.impl.tile
 	p0, p1 := part(chunk%g.panelParts, g.panelParts, (w.n+nr-1)/nr)
 	t0, t1 := part(chunk/g.panelParts, g.rowParts, (a.m+mr-1)/mr)
-	r0, r1 := t0*mr, min(t1*mr, a.m)
-	step := g.rowsPerCall()
-	args := &worker.gemm
-	lda := w.kp * impl.aType.size()
+	worker.gemmPanels(g.dst, g.ldc, a, t0*mr, min(t1*mr, a.m), w, p0, p1, g.add)
+}
+
+// Gemm computes the rows [r0, r1) of what Pool.Gemm does, on this worker alone.
+// dst is all of C, of which it writes only these rows. r0 is a multiple of
+// [Tile]; r1 is one too, or it is the number of a's rows. Gemm panics when the sizes
+// do not fit.
+func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, r0, r1 int, b *Weights, add bool) {
+	checkGemm(dst, ldc, a, r1, b)
+	if mr := b.impl.tile; r0 < 0 || r0 >= r1 || r1 > a.m || r0%mr != 0 || r1%mr != 0 && r1 != a.m {
+		panic(fmt.Sprintf("kernels: Gemm of the rows [%d, %d) of %d, in tiles of %d", r0, r1, a.m, mr))
+	}
+	w.gemmPanels(dst, ldc, a, r0, r1, b, 0, (b.n+b.impl.b.rows-1)/b.impl.b.rows, add)
+}
+
+// gemmPanels is Gemm for the panels [p0, p1) of b.
+func (w *Worker) gemmPanels(dst []float32, ldc int, a *Activations, r0, r1 int, b *Weights, p0, p1 int, add bool) {
+	impl := b.impl
+	nr, mr := impl.b.rows, impl.tile
+	step := b.rowsPerCall()
+	args := &w.gemm
+	lda := b.kp * impl.aType.size()
 	for panel := p0; panel < p1; panel++ {
 		j := panel * nr
-		b := unsafe.Pointer(&w.data[j*w.kp])
+		data := unsafe.Pointer(&b.data[j*b.kp])
 		if impl.expand != nil {
-			wide := worker.expanded(2 * nr * w.kp)
-			impl.expand(wide, b, nr*w.kp)
-			b = wide
+			wide := w.expanded(2 * nr * b.kp)
+			impl.expand(wide, data, nr*b.kp)
+			data = wide
 		}
 		for r := r0; r < r1; r += step {
+			rows := min(step, r1-r)
 			*args = gemmArgs{
-				a: a.row(r), b: b, lda: uintptr(lda), tile: uintptr(mr * lda),
-				steps: w.kp / impl.panelStep, rows: min(step, r1-r),
+				a: a.row(r), b: data, lda: uintptr(lda), tile: uintptr(mr * lda),
+				steps: b.kp / impl.panelStep, rows: rows,
 				rowScale: &a.scale[r], rowZero: &a.zero[r],
-				colScale: &w.scale[j], colSum: &w.sum[j], bias: &w.bias[j],
+				colScale: &b.scale[j], colSum: &b.sum[j], bias: &b.bias[j],
 			}
-			if j+nr <= w.n {
-				args.c = &g.dst[r*g.ldc+j]
-				args.ldc = uintptr(4 * g.ldc)
-				if g.add {
+			if j+nr <= b.n {
+				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)
+				if add {
 					args.add = 1
 				}
 				impl.panel(args)
-			} else {
-				g.edge(worker, args, r, j)
+				continue
 			}
+			// A panel with columns beyond C goes to a tile of its own, from
+			// which the columns that exist are copied.
+			tile := w.tile(rows * nr)
+			args.c, args.ldc = &tile[0], uintptr(4*nr)
+			impl.panel(args)
+			copyTile(dst[r*ldc+j:], ldc, tile, nr, rows, b.n-j, add)
 		}
 	}
-}
-
-// edge computes a panel that has columns beyond C: into a tile of its own, from
-// which the columns that exist are copied.
-func (g *gemmJob) edge(worker *Worker, args *gemmArgs, r, j int) {
-	nr := g.w.impl.b.rows
-	rows := args.rows
-	tile := worker.tile(rows * nr)
-	args.c, args.ldc = &tile[0], uintptr(4*nr)
-	g.w.impl.panel(args)
-	copyTile(g.dst[r*g.ldc+j:], g.ldc, tile, nr, rows, g.w.n-j, g.add)
 }
 
 // genericPanel is the specification of the micro-kernels, for A row-major and B

@@ -143,6 +143,64 @@ func TestGemmExtremes(t *testing.T) {
 	})
 }
 
+// TestWorkerGemm divides the rows at multiples of the tile. Each part writes its
+// rows alone, and together they are the whole product.
+func TestWorkerGemm(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		r := newRand(13)
+		tile := Tile()
+		require.Zero(t, tile%active.tile)
+		require.Zero(t, tile%active.floatRows)
+		pool := NewPool(1)
+		defer pool.Close()
+		for _, n := range []int{active.b.rows, 2*active.b.rows + 3} {
+			m, ldc := 4*tile+5, n+2
+			p := randomProduct(r, m, n, 40, random8)
+			a, b := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
+			whole := make([]float32, (m-1)*ldc+n)
+			fill(r, whole, 1)
+			before := clone(whole)
+			pool.Gemm(whole, ldc, a, b, true)
+			for _, rows := range [][2]int{{0, tile}, {tile, 3 * tile}, {3 * tile, m}, {4 * tile, m}, {0, m}} {
+				want, dst := clone(before), guard(len(before), 1)
+				copy(want[rows[0]*ldc:min(rows[1]*ldc, len(want))], whole[rows[0]*ldc:])
+				copy(dst.x, before)
+				new(Worker).Gemm(dst.x, ldc, a, rows[0], rows[1], b, true)
+				requireSame(t, want, dst.x, fmt.Sprint("rows ", rows))
+				dst.check(t, fmt.Sprint("rows ", rows))
+			}
+			if active.tile > 1 {
+				require.Panics(t, func() { new(Worker).Gemm(whole, ldc, a, 1, m, b, false) })
+				require.Panics(t, func() { new(Worker).Gemm(whole, ldc, a, 0, 1, b, false) })
+			}
+		}
+	})
+}
+
+// TestReserve: a worker that has its memory allocates no more, at any number of rows.
+func TestReserve(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		p := randomProduct(newRand(14), 2*maxRows, active.b.rows+1, 20, random8)
+		a, b := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
+		pool := NewPool(1)
+		defer pool.Close()
+		pool.Reserve(10, b)
+		dst := make([]float32, p.m*p.n)
+		w := &pool.workers[0]
+		require.Zero(t, testing.AllocsPerRun(1, func() {
+			w.Scratch(10)
+			w.Gemm(dst, p.n, a, 0, p.m, b, false)
+		}))
+		pool = NewPool(1)
+		defer pool.Close()
+		pool.Reserve(10)
+		require.NotZero(t, testing.AllocsPerRun(1, func() {
+			pool.workers[0] = Worker{}
+			pool.workers[0].Gemm(dst, p.n, a, 0, p.m, b, false)
+		}))
+	})
+}
+
 func TestGemmThreads(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		r := newRand(8)
@@ -270,6 +328,9 @@ func TestCallerBugsPanic(t *testing.T) {
 		"short rest":       func() { a.RefineRow(1, 0, make([]float32, 16), make([]float32, 15)) },
 		"short dst":        func() { pool.Gemm(make([]float32, 5), 3, a, w, false) },
 		"narrow ldc":       func() { pool.Gemm(make([]float32, 9), 2, a, w, false) },
+		"rows outside":     func() { new(Worker).Gemm(make([]float32, 9), 3, a, 0, 3, w, false) },
+		"no rows":          func() { new(Worker).Gemm(make([]float32, 9), 3, a, 1, 1, w, false) },
+		"rows of dst":      func() { new(Worker).Gemm(make([]float32, 5), 3, a, 0, 2, w, false) },
 		"other k":          func() { b := NewActivations(1, 8); b.Reset(1, 8); pool.Gemm(make([]float32, 9), 3, b, w, false) },
 		"LayerNorm sizes":  func() { LayerNorm(make([]float32, 3), make([]float32, 4), make([]float32, 4), make([]float32, 4), 1) },
 		"empty softmax":    func() { SoftmaxExp(nil) },

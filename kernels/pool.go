@@ -174,12 +174,16 @@ func (w *Worker) expanded(n int) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(w.wide))
 }
 
-// Reserve gives every worker n floats of scratch memory, and what Mul needs, so
-// that no chunk has to allocate.
-func (p *Pool) Reserve(n int) {
+// Reserve gives every worker n floats of scratch memory, and what Mul and, with
+// these weights, Gemm need, so that no chunk has to allocate.
+func (p *Pool) Reserve(n int, weights ...*Weights) {
 	for i := range p.workers {
-		p.workers[i].Scratch(n)
-		p.workers[i].tile(maxFloatRows * floatCols)
+		w := &p.workers[i]
+		w.Scratch(n)
+		w.tile(maxRows * floatCols)
+		for _, b := range weights {
+			b.reserve(w)
+		}
 	}
 }
 
