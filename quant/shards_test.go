@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // writeShards splits a model in two, and returns its folder and index.
-func writeShards(t *testing.T, m *model) (dir string, index map[string]string) {
+func writeShards(t testing.TB, m *model) (dir string, index map[string]string) {
 	dir, index = t.TempDir(), map[string]string{}
 	var shards [2][]Tensor
 	for i, name := range slices.Sorted(maps.Keys(m.tensors)) {
@@ -28,7 +29,7 @@ func writeShards(t *testing.T, m *model) (dir string, index map[string]string) {
 	return dir, index
 }
 
-func writeIndex(t *testing.T, dir string, index map[string]string) {
+func writeIndex(t testing.TB, dir string, index map[string]string) {
 	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"total_size": 1}, "weight_map": index})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.safetensors.index.json"), text, 0o644))
@@ -113,4 +114,49 @@ func TestOpenShardsRefuses(t *testing.T) {
 			require.ErrorContains(t, err, dir+"/model.safetensors.index.json: ")
 		})
 	}
+}
+
+// FuzzShards opens arbitrary shards by an arbitrary index as one checkpoint, and
+// quantizes what opens.
+func FuzzShards(f *testing.F) {
+	dir, _ := writeShards(f, timmModel(fuzzConfig))
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(f, err)
+		return b
+	}
+	const index, a, b = "model.safetensors.index.json", "a.safetensors", "b.safetensors"
+	f.Add(read(index), read(a), read(b))
+	f.Add([]byte(`{"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}`),
+		container(`{"x":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]}}`, 8),
+		container(`{"y":{"dtype":"I8","shape":[3],"data_offsets":[0,3]}}`, 3))
+	out := f.TempDir()
+	open := func(t testing.TB, contents ...[]byte) error {
+		for i, name := range []string{index, a, b} {
+			require.NoError(t, os.WriteFile(filepath.Join(out, name), contents[i], 0o600))
+		}
+		c, err := Open(out, fuzzFlags)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if c.Quantized() {
+			return nil
+		}
+		q, err := c.Quantize(nil)
+		if err != nil {
+			return err
+		}
+		defer os.Remove(filepath.Join(out, "int8"))
+		return q.WriteFile(filepath.Join(out, "int8"))
+	}
+	// A seed that fails early would not reach far.
+	require.NoError(f, open(f, read(index), read(a), read(b)))
+	f.Fuzz(func(t *testing.T, index, a, b []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_ = open(t, index, a, b)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20+1000*(len(index)+len(a)+len(b))))
+	})
 }
