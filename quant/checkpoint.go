@@ -28,6 +28,10 @@ type Checkpoint struct {
 	// Bytes is the length of the weights file, or of all shards.
 	Bytes int64
 
+	// Files are the paths of all that was read: the weights, shards and their
+	// index, and the files beside them.
+	Files []string
+
 	weights    map[string]weight // by canonical name
 	report     string            // JSON, see Quantize
 	labelsFrom string            // see Note.From

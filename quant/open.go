@@ -72,6 +72,7 @@ func open(s *source, path string, o Options) (*Checkpoint, error) {
 	if side.labels != nil {
 		c.setLabels(side.labels, side.labelsFrom)
 	}
+	c.Files = append(s.paths, side.files...)
 	c.Preprocess.Crop = c.Config.ImageSize
 	if err := fam.configure(c, side); err != nil {
 		return nil, err
@@ -147,6 +148,7 @@ func (o Options) apply(c *Checkpoint) error {
 			return err
 		}
 		c.setLabels(labels, o.Labels)
+		c.Files = append(c.Files, o.Labels)
 	}
 	return nil
 }
@@ -180,6 +182,7 @@ type sidecars struct {
 	configFrom, preprocessFrom string
 	labels                     []string
 	labelsFrom                 string
+	files                      []string // that were read
 }
 
 // readSidecars prefers what the weights file itself holds.
@@ -197,7 +200,11 @@ func readSidecars(dir string, metadata map[string]string) (s sidecars, err error
 			*f.text, *f.from = []byte(text), "metadata "+f.key
 			continue
 		}
-		if *f.text, err = readSmall(filepath.Join(dir, f.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		path := filepath.Join(dir, f.name)
+		switch *f.text, err = readSmall(path); {
+		case err == nil:
+			s.files = append(s.files, path)
+		case !errors.Is(err, fs.ErrNotExist):
 			return s, err
 		}
 	}
@@ -205,7 +212,11 @@ func readSidecars(dir string, metadata map[string]string) (s sidecars, err error
 		return s, nil // a model file stands alone
 	}
 	s.labelsFrom = "labels.txt"
-	if s.labels, err = ReadLabels(filepath.Join(dir, s.labelsFrom)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path := filepath.Join(dir, s.labelsFrom)
+	switch s.labels, err = ReadLabels(path); {
+	case err == nil:
+		s.files = append(s.files, path)
+	case !errors.Is(err, fs.ErrNotExist):
 		return s, err
 	}
 	return s, nil

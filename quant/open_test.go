@@ -369,3 +369,29 @@ func TestReadPreprocessDefaults(t *testing.T) {
 		require.True(t, slices.ContainsFunc(c.Notes, func(n Note) bool { return n.What == "resize" }))
 	}
 }
+
+// Files lists what was read and nothing else.
+func TestOpenFiles(t *testing.T) {
+	dir, _ := writeShards(t, huggingFaceModel(tinyConfig, "vit."))
+	labels := writeTemp(t, "names.txt", []byte("v\nw\nx\ny\nz\n"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "optimizer.bin"), nil, 0o600))
+	c, err := Open(dir, Options{Labels: labels})
+	require.NoError(t, err)
+	defer c.Close()
+	want := []string{labels}
+	for _, name := range []string{"a.safetensors", "b.safetensors", "model.safetensors.index.json", "config.json", "preprocessor_config.json"} {
+		want = append(want, filepath.Join(dir, name))
+	}
+	require.ElementsMatch(t, want, c.Files)
+	q, err := c.Quantize(nil)
+	require.NoError(t, err)
+	require.Empty(t, q.Files)
+
+	m := timmModel(tinyConfig)
+	m.files["labels.txt"] = "1\n2\n3\n4\n5"
+	dir = m.write(t)
+	c, err = Open(filepath.Join(dir, "model.safetensors"), Options{})
+	require.NoError(t, err)
+	defer c.Close()
+	require.ElementsMatch(t, []string{filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "config.json"), filepath.Join(dir, "labels.txt")}, c.Files)
+}

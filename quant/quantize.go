@@ -36,7 +36,7 @@ func (c *Checkpoint) QuantizeExcept(keep func(layer string) bool, report func(Te
 		return nil, fmt.Errorf("%s: the model is int8 already", c.Path)
 	}
 	q := *c
-	q.Path, q.source, q.SHA256, q.SourceSHA256, q.Bytes = "", nil, "", c.SHA256, 0
+	q.Path, q.Files, q.source, q.SHA256, q.SourceSHA256, q.Bytes = "", nil, nil, "", c.SHA256, 0
 	q.weights = map[string]weight{}
 	q.Notes = slices.Clone(c.Notes)
 	var total summary

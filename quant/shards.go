@@ -68,7 +68,7 @@ func (s *source) addShard(path, name, key string, index shardIndex) error {
 	if err != nil {
 		return fmt.Errorf("shard %q: %w", name, err)
 	}
-	s.files, s.unmap = append(s.files, data), append(s.unmap, unmap)
+	s.files, s.paths, s.unmap = append(s.files, data), append(s.paths, path), append(s.unmap, unmap)
 	shard, err := readSource("", data, key)
 	if err != nil {
 		return fmt.Errorf("shard %q: %w", name, err)

@@ -23,6 +23,7 @@ type source struct {
 	// memory, and a small file announce a large model.
 	size  uint64
 	files [][]byte // contents, mapped
+	paths []string // of these, and of an index
 	unmap []func() error
 }
 
@@ -96,7 +97,7 @@ func openSource(path, key string) (*source, error) {
 	if s.files == nil { // an index of shards is no weights
 		s.files = [][]byte{data}
 	}
-	s.unmap = append(s.unmap, unmap)
+	s.paths, s.unmap = append(s.paths, path), append(s.unmap, unmap)
 	return s, nil
 }
 

@@ -76,7 +76,7 @@ and transformers loads the folder.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&c.keep, "keep-f32", nil, "keep the linear layers whose names match the `pattern` in float32:\n* stands for anything; may be repeated")
 	f.BoolVar(&c.dryRun, "dry-run", false, "do all but write; DST may be left out")
-	f.BoolVar(&c.force, "force", false, "replace DST whatever it is")
+	f.BoolVar(&c.force, "force", false, "replace DST whatever it is, but for a file of SRC")
 	f.Bool("version", false, "print the version")
 	return cmd
 }
@@ -90,7 +90,7 @@ func (c *convert) run(ctx context.Context, src, dst string, options quant.Option
 		if t, err = findTarget(dst); err != nil {
 			return err
 		}
-		if err := t.checkSource(src); err != nil {
+		if err := t.checkSource(sourceFiles(src)); err != nil {
 			return err
 		}
 		if !c.force && !c.dryRun {
@@ -107,7 +107,7 @@ func (c *convert) run(ctx context.Context, src, dst string, options quant.Option
 	if float.Quantized() {
 		return fmt.Errorf("%s: the model is int8 already", float.Path)
 	}
-	if err := t.checkSource(float.Path); err != nil {
+	if err := t.checkSource(float.Files); err != nil {
 		return err
 	}
 	kept, err := keptLayers(float.LinearLayers(), c.keep)

@@ -37,8 +37,9 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts run the command as a user does. They have commands of their
-// own: vit writes a small random model, strange a file with another tensor, and
-// pictures some random pictures. HF_ENDPOINT is a hub with the same model.
+// own: vit writes a small random model, shards the same in two files with their
+// index, strange a file with another tensor, and pictures some random pictures;
+// hardlink gives a file a second name. HF_ENDPOINT is a hub with the same model.
 func TestScripts(t *testing.T) {
 	server := newHub(t)
 	testscript.Run(t, testscript.Params{
@@ -53,6 +54,12 @@ func TestScripts(t *testing.T) {
 				for _, dir := range args {
 					ts.Check(writeViT(ts.MkAbs(dir)))
 				}
+			},
+			"shards": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(writeShards(ts.MkAbs(args[0])))
+			},
+			"hardlink": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.Link(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
 			},
 			"strange": func(ts *testscript.TestScript, _ bool, args []string) {
 				t := quant.Tensor{Name: "fc.weight", DType: quant.F32, Shape: []int{2, 3}, Data: make([]byte, 24)}
@@ -76,21 +83,11 @@ func newHub(t *testing.T) *hubtest.Server {
 		return data
 	}
 	config, weights := read("config.json"), read("model.safetensors")
-	f, err := quant.OpenFile(filepath.Join(dir, "model.safetensors"))
-	require.NoError(t, err)
-	defer f.Close()
-	shards := map[string][]byte{"config.json": config}
-	index := map[string]string{}
-	for i, part := range [][]quant.Tensor{f.Tensors()[:9], f.Tensors()[9:]} {
-		name := fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)
-		require.NoError(t, quant.WriteFile(filepath.Join(dir, name), part, nil))
+	shards := map[string][]byte{}
+	require.NoError(t, writeShards(dir))
+	for _, name := range []string{"config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"} {
 		shards[name] = read(name)
-		for _, tensor := range part {
-			index[tensor.Name] = name
-		}
 	}
-	shards["model.safetensors.index.json"], err = json.Marshal(map[string]any{"weight_map": index})
-	require.NoError(t, err)
 
 	server := hubtest.New()
 	t.Cleanup(server.Close)
@@ -166,6 +163,38 @@ func writeViT(dir string) error {
 		}
 	}
 	return quant.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, nil)
+}
+
+// writeShards writes what writeViT does, the weights in two files with their
+// index.
+func writeShards(dir string) error {
+	if err := writeViT(dir); err != nil {
+		return err
+	}
+	whole := filepath.Join(dir, "model.safetensors")
+	f, err := quant.OpenFile(whole)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	index := map[string]string{}
+	for i, part := range [][]quant.Tensor{f.Tensors()[:9], f.Tensors()[9:]} {
+		name := fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)
+		if err := quant.WriteFile(filepath.Join(dir, name), part, nil); err != nil {
+			return err
+		}
+		for _, tensor := range part {
+			index[tensor.Name] = name
+		}
+	}
+	text, err := json.Marshal(map[string]any{"weight_map": index})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(whole+".index.json", text, 0o644); err != nil {
+		return err
+	}
+	return os.Remove(whole)
 }
 
 // writePictures writes n random pictures, JPEG and PNG in turn.

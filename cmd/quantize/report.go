@@ -6,14 +6,18 @@ import (
 	"context"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"image"
 	"image/jpeg"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vitedge/quant"
 	"vitedge/vitlite"
@@ -83,6 +87,35 @@ type answerRow struct {
 
 // maxChanges is how many pictures a page shows.
 const maxChanges = 60
+
+// checkReport reports a path that no page can be written to, before any work is
+// done for it, and a file that is no page: it may be a model or a picture.
+func checkReport(path string) error {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err = os.Stat(filepath.Dir(path)); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if !st.Mode().IsRegular() {
+		return fmt.Errorf("writing %s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer f.Close()
+	start := make([]byte, 64)
+	n, _ := io.ReadFull(f, start) // a shorter file is no page, but for an empty one
+	if n > 0 && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(start[:n]))), "<!doctype html") {
+		return fmt.Errorf("--report %s exists and is no HTML page; name another file", path)
+	}
+	return nil
+}
 
 // writeReport writes the page for r.
 func writeReport(ctx context.Context, path string, r *result) error {

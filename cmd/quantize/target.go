@@ -68,16 +68,48 @@ func (t target) checkForeign() error {
 	return nil
 }
 
-// checkSource reports a source that the target would replace.
-func (t target) checkSource(path string) error {
-	for _, path := range []string{path, filepath.Join(path, filepath.Base(t.model))} {
-		from, err := os.Stat(path)
-		to, toErr := os.Stat(t.model)
-		if err == nil && toErr == nil && os.SameFile(from, to) {
-			return fmt.Errorf("%s is the source itself; name another file for the int8 model", t.model)
+// outputs are all the files that write replaces.
+func (t target) outputs() []string {
+	if t.folder == "" {
+		return []string{t.model}
+	}
+	paths := []string{t.model}
+	for _, s := range sidecars {
+		paths = append(paths, filepath.Join(t.folder, s.file))
+	}
+	return paths
+}
+
+// checkSource reports one of the source's files that the target would replace,
+// under whatever name and however it is linked. No flag allows that.
+func (t target) checkSource(files []string) error {
+	for _, output := range t.outputs() {
+		to, err := os.Stat(output)
+		if err != nil {
+			continue // nothing is lost
+		}
+		for _, path := range files {
+			if from, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+				return fmt.Errorf("%s is the source itself (%s); name another file for the int8 model", output, path)
+			}
 		}
 	}
 	return nil
+}
+
+// sourceFiles are the files that SRC names, without those that quantize made: a
+// folder may hold what it is quantized to.
+func sourceFiles(src string) (paths []string) {
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return []string{src} // no folder
+	}
+	for _, e := range entries {
+		if path := filepath.Join(src, e.Name()); checkOurs(path) != nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // checkOurs is nil for a model file that quantize made.

@@ -103,6 +103,11 @@ func (v *verify) run(ctx context.Context) error {
 	if err := vitlite.CheckKernel(); err != nil {
 		return err
 	}
+	if v.report != "" {
+		if err := checkReport(v.report); err != nil {
+			return err
+		}
+	}
 	model, float, err := v.openPair(ctx)
 	if err != nil {
 		return err
