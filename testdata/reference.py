@@ -3,7 +3,7 @@
     python3 testdata/reference.py
         writes the small models of testdata/reference with their answers
 
-    python3 testdata/reference.py --model DIR --images DIR [--labels CSV] [--logits FILE]
+    python3 testdata/reference.py --model DIR --images DIR [--image-size N] [--labels CSV] [--logits FILE]
         runs a model folder on a folder of pictures and compares with the logits
         that `VITEDGE_LOGITS=FILE go test ./vitlite -run TestWriteLogits` wrote;
         testdata/README.md has the commands
@@ -38,9 +38,10 @@ HALF = dict(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 class TimmModel:
     """A folder in timm's layout: config.json and model.safetensors."""
 
-    def __init__(self, folder):
-        self.model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval().float()
-        data = resolve_model_data_config(self.model)
+    def __init__(self, folder, size=None):
+        resized = {"img_size": size} if size else {}
+        self.model = timm.create_model(f"local-dir:{folder}", pretrained=True, **resized).eval().float()
+        data = resolve_model_data_config(self.model, resized)
         self.normalized = create_transform(**data, is_training=False)
         self.raw = create_transform(**data, is_training=False, normalize=False)
 
@@ -215,7 +216,7 @@ def write_reference():
 
 
 def compare(args):
-    model = open_model(args.model)
+    model = TimmModel(args.model, args.image_size) if args.image_size else open_model(args.model)
     ours = {}
     if args.logits:
         for line in open(args.logits):
@@ -260,6 +261,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--model", help="model folder in timm's or Hugging Face's layout")
     p.add_argument("--images", help="folder of pictures")
+    p.add_argument("--image-size", type=int, help="run a model of timm's at this size instead of the trained one")
     p.add_argument("--labels", help="csv with columns file and class")
     p.add_argument("--logits", help="what our code answered: lines of {\"file\": NAME, \"logits\": [...]}")
     p.add_argument("--png", help="existing folder to write the pictures to as Pillow decodes them")

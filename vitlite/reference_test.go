@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,14 +121,24 @@ func TestReferenceInt8(t *testing.T) {
 }
 
 // TestWriteLogits answers every picture in the folder VITEDGE_IMAGES with the
-// model VITEDGE_MODEL and writes the logits to the file VITEDGE_LOGITS, a line
-// of JSON each. testdata/reference.py compares them with timm's.
+// model VITEDGE_MODEL, at VITEDGE_IMAGE_SIZE pixels instead of the trained ones
+// where that is set, and writes the logits to the file VITEDGE_LOGITS, a line of
+// JSON each. testdata/reference.py compares them with timm's.
 func TestWriteLogits(t *testing.T) {
 	path := os.Getenv("VITEDGE_LOGITS")
 	if path == "" {
 		t.Skip("VITEDGE_LOGITS is not set")
 	}
-	model, pre := openModel(t, os.Getenv("VITEDGE_MODEL"))
+	var options quant.Options
+	if size := os.Getenv("VITEDGE_IMAGE_SIZE"); size != "" {
+		var err error
+		options.ImageSize, err = strconv.Atoi(size)
+		require.NoError(t, err)
+	}
+	c, err := quant.Open(os.Getenv("VITEDGE_MODEL"), options)
+	require.NoError(t, err)
+	defer c.Close()
+	model, pre := newModel(t, c)
 	folder := os.Getenv("VITEDGE_IMAGES")
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
@@ -173,7 +184,10 @@ func openReference(t *testing.T, folder string) *quant.Checkpoint {
 }
 
 func openModel(t *testing.T, folder string) (*Model, *Preprocessor) {
-	c := openReference(t, folder)
+	return newModel(t, openReference(t, folder))
+}
+
+func newModel(t *testing.T, c *quant.Checkpoint) (*Model, *Preprocessor) {
 	model, err := New(c, 1)
 	require.NoError(t, err)
 	t.Cleanup(model.Close)
