@@ -85,6 +85,10 @@ func (c Config) Features() int {
 // HeadDim is the width of one attention head.
 func (c Config) HeadDim() int { return c.Dim / c.Heads }
 
+// maxGrid bounds the patches along a side. Attention takes the square of their
+// number: that of 256 by 256 has 2^32 products a head.
+const maxGrid = 256
+
 // Validate reports the first size that no plain ViT can have.
 func (c Config) Validate() error {
 	for _, f := range []struct {
@@ -101,6 +105,9 @@ func (c Config) Validate() error {
 	}
 	if c.ImageSize%c.PatchSize != 0 {
 		return fmt.Errorf("config: image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
+	}
+	if grid := c.Grid(); grid > maxGrid {
+		return fmt.Errorf("config: image_size %d makes %d by %d patches of %d pixels; want %d by %d at most", c.ImageSize, grid, grid, c.PatchSize, maxGrid, maxGrid)
 	}
 	if c.Dim%c.Heads != 0 {
 		return fmt.Errorf("config: hidden_size %d is not a multiple of num_attention_heads %d", c.Dim, c.Heads)

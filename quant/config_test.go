@@ -20,6 +20,7 @@ func TestConfigValidate(t *testing.T) {
 		"intermediate_size is 0":                func(c *Config) { c.MLPDim = 0 },
 		"num_labels is 0":                       func(c *Config) { c.Classes = 0 },
 		"image_size 9 is not a multiple":        func(c *Config) { c.ImageSize = 9 },
+		"image_size 1028 makes 257 by 257 patc": func(c *Config) { c.ImageSize = 1028 },
 		"hidden_size 64 is not a multiple":      func(c *Config) { c.Heads = 3 },
 		"layer_norm_eps is -1e-06":              func(c *Config) { c.Epsilon = -1e-6 },
 		`hidden_act "relu" is not supported`:    func(c *Config) { c.Activation = "relu" },

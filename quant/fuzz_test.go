@@ -83,6 +83,15 @@ func FuzzOpen(f *testing.F) {
 		f.Add(int8s, "", "", "")
 		f.Add(weights, m.files["config.json"], m.files["preprocessor_config.json"], m.files["labels.txt"])
 	}
+	for _, name := range []string{"dinov2-hf/model.safetensors", "dinov2-registers-hf/pytorch_model.bin"} {
+		path := filepath.Join("../testdata/reference", filepath.FromSlash(name))
+		text := func(name string) string {
+			b, err := os.ReadFile(name)
+			require.NoError(f, err)
+			return string(b)
+		}
+		f.Add([]byte(text(path)), text(filepath.Join(filepath.Dir(path), "config.json")), text(filepath.Join(filepath.Dir(path), "preprocessor_config.json")), "")
+	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, weights []byte, config, preprocess, labels string) {
 		for name, text := range map[string]string{"model.safetensors": string(weights), "config.json": config, "preprocessor_config.json": preprocess, "labels.txt": labels} {
@@ -92,7 +101,12 @@ func FuzzOpen(f *testing.F) {
 				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 			}
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		c, err := Open(dir, Options{})
+		runtime.ReadMemStats(&after)
+		// A file may ask for positions of maxGrid by maxGrid patches.
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20+1000*(len(weights)+len(config)+len(preprocess)+len(labels))))
 		if err != nil {
 			return
 		}

@@ -2,7 +2,6 @@ package quant
 
 import (
 	"fmt"
-	"math"
 )
 
 // Preprocess says how a picture becomes the pixels that a model was trained
@@ -50,6 +49,9 @@ const (
 // String is "shortest_edge 248".
 func (r Resize) String() string { return fmt.Sprintf("%s %d", r.Mode, r.Size) }
 
+// minStd is the least deviation of pixels, a quarter of a step of 8 bits.
+const minStd = 0.001
+
 // Validate reports the first value with which no picture can be prepared for a
 // model of the given image size in pixels.
 func (p Preprocess) Validate(imageSize int) error {
@@ -73,11 +75,12 @@ func (p Preprocess) Validate(imageSize int) error {
 		return fmt.Errorf("preprocessing: interpolation %q is not supported; want %q, %q, %q or %q", p.Interpolation, Nearest, Bilinear, Bicubic, Lanczos)
 	}
 	for i := range 3 {
-		if !(p.Std[i] > 0 && p.Std[i] <= math.MaxFloat32) {
-			return fmt.Errorf("preprocessing: std of channel %d is %g; want a positive number", i, p.Std[i])
+		// Numbers for pixels from 0 to 255 are the usual mistake.
+		if !(p.Mean[i] >= 0 && p.Mean[i] <= 1) {
+			return fmt.Errorf("preprocessing: mean of channel %d is %g; want 0 to 1, as pixels are", i, p.Mean[i])
 		}
-		if !(math.Abs(float64(p.Mean[i])) <= math.MaxFloat32) {
-			return fmt.Errorf("preprocessing: mean of channel %d is %g; want a finite number", i, p.Mean[i])
+		if !(p.Std[i] >= minStd && p.Std[i] <= 1) {
+			return fmt.Errorf("preprocessing: std of channel %d is %g; want %g to 1, for pixels from 0 to 1", i, p.Std[i], minStd)
 		}
 	}
 	return nil

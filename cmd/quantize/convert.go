@@ -56,7 +56,7 @@ and transformers loads the folder.`,
 			return exactArgs("SRC", "DST")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			options, err := c.source.options()
+			options, err := c.source.options(cmd.Flags())
 			if err != nil {
 				return usageError{err}
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vitedge/quant"
 )
@@ -33,7 +34,19 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	f.StringVar(&s.interp, "interp", "", "`filter` of the resize: nearest, bilinear, bicubic or lanczos")
 }
 
-func (s *sourceFlags) options() (quant.Options, error) {
+// options checks what the command line alone can be blamed for.
+func (s *sourceFlags) options(f *pflag.FlagSet) (quant.Options, error) {
+	for _, name := range []string{"image-size", "heads", "crop"} {
+		// Zero is what the options take for unknown.
+		if flag := f.Lookup(name); flag.Changed && (flag.Value.String() == "0" || strings.HasPrefix(flag.Value.String(), "-")) {
+			return quant.Options{}, fmt.Errorf("--%s is %s; want more than 0", name, flag.Value)
+		}
+	}
+	for _, name := range []string{"labels", "weights", "resize", "interp"} {
+		if flag := f.Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return quant.Options{}, fmt.Errorf("--%s is empty", name)
+		}
+	}
 	o := quant.Options{
 		Labels: s.labels, Weights: s.weights, Heads: s.heads, ImageSize: s.imageSize, CropFraction: s.crop,
 		Interpolation: quant.Interpolation(s.interp), Mean: s.mean, Std: s.std,

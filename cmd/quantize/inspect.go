@@ -35,7 +35,7 @@ is whatever quantize takes as SRC, or an int8 model.`,
   quantize inspect --json vit_tiny_patch16_224/ | jq .config`,
 		Args: exactArgs("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			options, err := i.source.options()
+			options, err := i.source.options(cmd.Flags())
 			if err != nil {
 				return usageError{err}
 			}

@@ -83,6 +83,11 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return usageError{fmt.Errorf("unexpected argument %q", args[len(names)])}
 		}
+		for i, arg := range args {
+			if arg == "" {
+				return usageError{fmt.Errorf("%s is empty", names[i])}
+			}
+		}
 		return nil
 	}
 }

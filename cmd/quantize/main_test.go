@@ -266,6 +266,14 @@ func TestExitStatus(t *testing.T) {
 		{"verify --float vit --max-drop 0.5 out", 2},
 		{"verify --float vit --max-drop 101 --labels vit --images vit out", 2},
 		{"verify --float vit --min-agree 0 out", 3},
+		{"--heads 0 vit out2", 2},
+		{"--heads -1 vit out2", 2},
+		{"--image-size 0 vit out2", 2},
+		{"--crop 0 vit out2", 2},
+		{"--crop -0.5 vit out2", 2},
+		{"--labels= vit out2", 2},
+		{"--resize= vit out2", 2},
+		{"inspect --image-size 0 vit", 2},
 		{"inspect vit", 0},
 		{"inspect out", 0},
 		{"inspect", 2},
@@ -293,6 +301,16 @@ func TestExitStatus(t *testing.T) {
 		require.False(t, strings.Count(stderr, "\n") > 1, stderr)
 	}
 	require.NoFileExists(t, filepath.Join(dir, "out2"))
+	for want, args := range map[string][]string{
+		"quantize: SRC is empty; see quantize --help\n":   {"", "out"},
+		"quantize: DST is empty; see quantize --help\n":   {"vit", ""},
+		"quantize: FILE is empty; see quantize --help\n":  {"inspect", ""},
+		"quantize: MODEL is empty; see quantize --help\n": {"verify", "--float", "vit", ""},
+	} {
+		code, _, stderr := execute(args...)
+		require.Equal(t, 2, code)
+		require.Equal(t, want, stderr)
+	}
 }
 
 func TestInterrupted(t *testing.T) {
