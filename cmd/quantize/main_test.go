@@ -39,13 +39,17 @@ func TestMain(m *testing.M) {
 // The scripts run the command as a user does. They have commands of their
 // own: vit writes a small random model, shards the same in two files with their
 // index, strange a file with another tensor, and pictures some random pictures;
-// hardlink gives a file a second name. HF_ENDPOINT is a hub with the same model.
+// hardlink gives a file a second name. HF_ENDPOINT is a hub with the same model,
+// and REFERENCE the folder of small models of all families.
 func TestScripts(t *testing.T) {
 	server := newHub(t)
+	reference, err := filepath.Abs("../../testdata/reference")
+	require.NoError(t, err)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HF_ENDPOINT", server.Hub.URL)
+			env.Setenv("REFERENCE", reference)
 			env.Setenv("HF_HOME", filepath.Join(env.WorkDir, "hf"))
 			return nil
 		},
