@@ -18,7 +18,7 @@
 // interface that asks for Size and RowRGB.
 //
 // An [Inspector] beside the loop tells frames that show what is before the
-// camera now from those that do not, and counts them.
+// camera now from those that do not.
 //
 // # Color
 //

@@ -179,7 +179,7 @@ func TestDay(t *testing.T) {
 			runtime.ReadMemStats(&before)
 		}
 		f, err := cam.Next(t.Context())
-		if inspector.Frame(f, err) != nil || f.Decode(&p) != nil {
+		if err != nil || inspector.Frame(f) != nil || f.Decode(&p) != nil {
 			t.Fatal(err)
 		}
 		p.RowRGB(row, n%16)
@@ -187,7 +187,6 @@ func TestDay(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	require.Equal(t, (frames-1)*time.Second, clock.now.Sub(start))
-	require.Equal(t, Stats{Frames: frames}, inspector.Stats())
 	require.LessOrEqual(t, after.HeapAlloc, before.HeapAlloc+64<<10)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"sync"
 	"time"
 )
 
@@ -22,37 +21,33 @@ type Light uint8
 
 const (
 	Lit   Light = iota // bright enough to see something
-	Dark               // the mean luma is below DarkLuma
+	Dark               // the mean luma is low
 	Black              // nothing but the noise of a covered lens
 )
 
 // String is "lit", "dark" or "black".
 func (l Light) String() string { return [...]string{"lit", "dark", "black"}[l] }
 
-// Luma, from 0 to 255, that tells the lights apart. A covered sensor still
-// makes noise: its mean stays below BlackLuma and its samples below BlackPeak.
+// Luma that tells the lights apart. DarkLuma is what most sensors do not get
+// below in a room where people see. A covered sensor still makes noise: its
+// mean stays below BlackLuma and its samples below BlackPeak.
 const (
 	DarkLuma  = 32
 	BlackLuma = 8
 	BlackPeak = 40
 )
 
-// Stats counts what an [Inspector] has seen. Truncated frames are counted as
-// corrupt too.
-type Stats struct {
-	Frames    uint64 `json:"frames"`    // that arrived, good or bad
-	Dropped   uint64 `json:"dropped"`   // that the source made and nobody took
-	Corrupt   uint64 `json:"corrupt"`   // that cannot be decoded
-	Truncated uint64 `json:"truncated"` // that end early
-	Stale     uint64 `json:"stale"`     // older than MaxAge
-	Frozen    uint64 `json:"frozen"`    // that repeat a frame FrozenAfter later
-	Dark      uint64 `json:"dark"`
-	Black     uint64 `json:"black"`
+// Luma is the brightness of a picture, from 0 to 255.
+type Luma struct {
+	Mean, Peak uint8
 }
 
-// An Inspector looks at the frames of one camera and counts what is wrong with
-// them. Set the limits before the first call. Its methods may be called from
-// any goroutine.
+// black reports whether nothing can be seen.
+func (l Luma) black() bool { return l.Mean < BlackLuma && l.Peak < BlackPeak }
+
+// An Inspector looks at the frames of one camera and tells which of them must
+// not be believed. Set the limits before the first call. It belongs to the
+// goroutine that owns the camera.
 type Inspector struct {
 	// MaxAge is how old a frame may be when it is looked at; 0 is any age.
 	MaxAge time.Duration
@@ -60,53 +55,36 @@ type Inspector struct {
 	// for ever. Sensors are noisy, so no two frames are equal unless something
 	// hangs. Files are never frozen, nor is a camera whose lens is covered.
 	FrozenAfter time.Duration
+	// DarkBelow is the mean luma below which a picture is Dark. With 0 every
+	// picture is Lit, black ones too.
+	DarkBelow int
 	// Clock is the clock of the camera; nil is the machine's.
 	Clock Clock
 
-	mu       sync.Mutex
-	stats    Stats
-	next     uint64 // sequence number that is due
-	seed     maphash.Seed
-	hash     uint64
-	since    time.Time // when a frame with this hash came first; zero before
-	lastDark bool      // the last picture was black
+	seed  maphash.Seed
+	hash  uint64
+	since time.Time // when a frame with this hash came first; zero before
+	black bool      // the last picture was black
 }
 
-// Frame looks at what Next returned. It passes errors on, and returns
-// [ErrStale] or [ErrFrozen] for a frame that must not be believed.
-func (i *Inspector) Frame(f *Frame, err error) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if err != nil {
-		if errors.Is(err, ErrCorrupt) {
-			i.stats.Frames++
-			i.next++ // the source counted it
-			i.corrupt(err)
-		}
-		return err
-	}
-	i.stats.Frames++
-	if f.Sequence > i.next && i.stats.Frames > 1 {
-		i.stats.Dropped += f.Sequence - i.next
-	}
-	i.next = f.Sequence + 1
-
+// Frame returns [ErrStale] or [ErrFrozen] for a frame that must not be
+// believed.
+func (i *Inspector) Frame(f *Frame) error {
 	now := time.Now()
 	if i.Clock != nil {
 		now = i.Clock.Now()
 	}
 	if age := now.Sub(f.Time); i.MaxAge > 0 && age > i.MaxAge {
-		i.stats.Stale++
 		return fmt.Errorf("%w: captured %v ago; want at most %v", ErrStale, age.Round(time.Millisecond), i.MaxAge)
 	}
-	if same := i.repeats(f, now); i.FrozenAfter > 0 && same >= i.FrozenAfter && !i.lastDark {
-		i.stats.Frozen++
+	if same := i.repeats(f, now); i.FrozenAfter > 0 && same >= i.FrozenAfter && !i.black {
 		return fmt.Errorf("%w: the same %d bytes for %v", ErrFrozen, len(f.Data), same.Round(time.Millisecond))
 	}
 	return nil
 }
 
-// repeats is how long the camera has given the bytes of f.
+// repeats is how long the camera has given the bytes of f. It lasts over an
+// outage: a camera that comes back with the very same picture has not moved.
 func (i *Inspector) repeats(f *Frame, now time.Time) time.Duration {
 	if i.FrozenAfter <= 0 || f.Name != "" {
 		return 0
@@ -121,48 +99,26 @@ func (i *Inspector) repeats(f *Frame, now time.Time) time.Duration {
 	return now.Sub(i.since)
 }
 
-// corrupt counts a bad frame.
-func (i *Inspector) corrupt(err error) {
-	if errors.Is(err, ErrCorrupt) {
-		i.stats.Corrupt++
-	}
-	if errors.Is(err, ErrTruncated) {
-		i.stats.Truncated++
-	}
-}
-
-// Picture looks at what Decode made of the last frame.
-func (i *Inspector) Picture(p *Picture, err error) Light {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if err != nil {
-		i.corrupt(err)
+// Light judges the picture that the last frame decoded to.
+func (i *Inspector) Light(l Luma) Light {
+	i.black = l.black()
+	switch {
+	case i.DarkBelow <= 0:
 		return Lit
+	case i.black:
+		return Black
+	case int(l.Mean) < i.DarkBelow:
+		return Dark
 	}
-	light := p.Light()
-	i.lastDark = light == Black
-	switch light {
-	case Black:
-		i.stats.Black++
-	case Dark:
-		i.stats.Dark++
-	}
-	return light
+	return Lit
 }
 
-// Stats returns the counts so far.
-func (i *Inspector) Stats() Stats {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.stats
-}
-
-// Light looks at a grid of 32x24 pixels.
-func (p *Picture) Light() Light {
+// Luma looks at a grid of 32x24 pixels.
+func (p *Picture) Luma() Luma {
 	const across, down = 32, 24
 	k := &p.walk
 	if k.width == 0 || k.height == 0 {
-		return Black
+		return Luma{}
 	}
 	sum, peak := 0, 0
 	for j := range down {
@@ -174,11 +130,5 @@ func (p *Picture) Light() Light {
 			peak = max(peak, luma)
 		}
 	}
-	switch mean := sum / (across * down); {
-	case mean < BlackLuma && peak < BlackPeak:
-		return Black
-	case mean < DarkLuma:
-		return Dark
-	}
-	return Lit
+	return Luma{Mean: uint8(sum / (across * down)), Peak: uint8(peak)}
 }

@@ -1,47 +1,35 @@
 package camera
 
 import (
-	"context"
 	"fmt"
 	"image"
 	"image/color"
-	"io"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestInspectorCounts(t *testing.T) {
+func TestInspectorStale(t *testing.T) {
 	clock := newFakeClock()
-	i := Inspector{MaxAge: time.Second, FrozenAfter: 3 * time.Second, Clock: clock}
-	frame := func(sequence uint64, age time.Duration) *Frame {
-		return &Frame{Sequence: sequence, Time: clock.now.Add(-age), Data: fmt.Append(nil, sequence)}
-	}
-	require.NoError(t, i.Frame(frame(100, 0), nil), "a camera may begin to count anywhere")
-	require.NoError(t, i.Frame(frame(101, time.Second), nil))
-	err := i.Frame(frame(102, time.Second+1), nil)
+	i := Inspector{MaxAge: time.Second, Clock: clock}
+	require.NoError(t, i.Frame(&Frame{Time: clock.now}))
+	require.NoError(t, i.Frame(&Frame{Time: clock.now.Add(-time.Second)}))
+	err := i.Frame(&Frame{Time: clock.now.Add(-time.Second - 1)})
 	require.ErrorIs(t, err, ErrStale)
 	require.ErrorContains(t, err, "captured 1s ago; want at most 1s")
-	require.NoError(t, i.Frame(frame(106, 0), nil), "three dropped")
-	require.ErrorIs(t, i.Frame(nil, fmt.Errorf("x: %w", ErrCorrupt)), ErrCorrupt) // 107
-	require.ErrorIs(t, i.Frame(nil, ErrTruncated), ErrTruncated)                  // 108
-	require.NoError(t, i.Frame(frame(109, 0), nil))
-	require.Equal(t, Lit, i.Picture(nil, fmt.Errorf("x: %w", ErrTruncated)), "of frame 109")
-	require.NoError(t, i.Frame(frame(110, 0), nil))
-	require.ErrorIs(t, i.Frame(nil, io.EOF), io.EOF)
-	require.ErrorIs(t, i.Frame(nil, context.Canceled), context.Canceled)
-	require.Equal(t, Stats{Frames: 8, Dropped: 3, Corrupt: 3, Truncated: 2, Stale: 1}, i.Stats())
+	i.MaxAge = 0
+	require.NoError(t, i.Frame(&Frame{}), "any age")
 }
 
 func TestInspectorFrozen(t *testing.T) {
 	clock := newFakeClock()
-	i := Inspector{FrozenAfter: 3 * time.Second, Clock: clock}
+	i := Inspector{FrozenAfter: 3 * time.Second, DarkBelow: DarkLuma, Clock: clock}
 	same := Frame{Data: []byte{1, 2, 3}}
 	show := func(f Frame) error {
 		clock.now = clock.now.Add(time.Second)
 		f.Time = clock.now
-		return i.Frame(&f, nil)
+		return i.Frame(&f)
 	}
 	for range 3 {
 		require.NoError(t, show(same))
@@ -53,23 +41,30 @@ func TestInspectorFrozen(t *testing.T) {
 	}
 	require.NoError(t, show(Frame{Data: []byte{1, 2, 4}}))
 	require.NoError(t, show(same), "it moved in between")
-	require.Equal(t, uint64(2), i.Stats().Frozen)
 
 	for range 10 {
 		require.NoError(t, show(Frame{Data: same.Data, Name: "still.png"}), "a file may stay")
 	}
 	// Under a cap the bytes may be equal, and the light says why.
-	cap := Frame{Width: 4, Height: 4, Stride: 12, Format: RGB24, Data: make([]byte, 48)}
-	for range 10 {
-		require.NoError(t, show(cap))
-		var p Picture
-		require.NoError(t, cap.Decode(&p))
-		require.Equal(t, Black, i.Picture(&p, nil))
+	lens := Frame{Width: 4, Height: 4, Stride: 12, Format: RGB24, Data: make([]byte, 48)}
+	for _, dark := range []int{DarkLuma, 0} {
+		i.DarkBelow = dark
+		for range 10 {
+			require.NoError(t, show(lens))
+			var p Picture
+			require.NoError(t, lens.Decode(&p))
+			require.Equal(t, dark > 0, i.Light(p.Luma()) == Black)
+		}
 	}
-	require.Equal(t, uint64(10), i.Stats().Black)
+	i.FrozenAfter = 0
+	require.Equal(t, Lit, i.Light(Luma{Mean: 99, Peak: 99}))
+	for range 10 {
+		require.NoError(t, show(lens), "0 is for ever")
+	}
 }
 
 func TestLight(t *testing.T) {
+	i := Inspector{DarkBelow: DarkLuma}
 	light := func(m *image.NRGBA, v View) Light {
 		b := m.Bounds()
 		f := Frame{Width: b.Dx(), Height: b.Dy(), Stride: 3 * b.Dx(), Format: RGB24, View: v}
@@ -78,7 +73,7 @@ func TestLight(t *testing.T) {
 		}
 		var p Picture
 		require.NoError(t, f.Decode(&p))
-		return p.Light()
+		return i.Light(p.Luma())
 	}
 	gray := func(v byte) *image.NRGBA { return flat(64, 48, color.Gray{v}) }
 	require.Equal(t, Black, light(gray(0), View{}))
@@ -102,16 +97,24 @@ func TestLight(t *testing.T) {
 	require.Equal(t, Lit, light(half, View{}))
 	require.Equal(t, Black, light(half, View{Crop: Region{Width: 0.4, Height: 1}}), "it is the view that counts")
 	require.Equal(t, Black, light(half, View{Crop: Region{Width: 0.4, Height: 1}, Turn: 90}))
-	require.Equal(t, Black, new(Picture).Light())
+	require.Equal(t, Luma{}, new(Picture).Luma())
+	require.Equal(t, Luma{200, 200}, func() Luma {
+		var p Picture
+		f := Frame{Width: 2, Height: 1, Stride: 2, Format: Grey, Data: []byte{200, 200}}
+		require.NoError(t, f.Decode(&p))
+		return p.Luma()
+	}())
 	require.Equal(t, "lit dark black", fmt.Sprint(Lit, " ", Dark, " ", Black))
+	i.DarkBelow = 0
+	require.Equal(t, Lit, light(gray(0), View{}), "nobody asks")
 }
 
 func TestInspectorAllocatesNothing(t *testing.T) {
 	f := patternFrame(t, YUYV, 64, 48)
-	i := Inspector{MaxAge: time.Hour, FrozenAfter: time.Hour}
+	i := Inspector{MaxAge: time.Hour, FrozenAfter: time.Hour, DarkBelow: DarkLuma}
 	var p Picture
 	require.Zero(t, testing.AllocsPerRun(20, func() {
-		if i.Frame(f, nil) != nil || f.Decode(&p) != nil || i.Picture(&p, nil) != Lit {
+		if i.Frame(f) != nil || f.Decode(&p) != nil || i.Light(p.Luma()) != Lit {
 			panic("frame refused")
 		}
 	}))

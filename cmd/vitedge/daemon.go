@@ -211,6 +211,7 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 			return camera.Open(ctx, o)
 		},
 		Classifier: d.engine.Eye(),
+		Inspector:  camera.Inspector{MaxAge: c.MaxAge, FrozenAfter: c.FrozenAfter, DarkBelow: c.DarkLevel},
 		Settings:   d.settings(name),
 		Sinks:      d.sinks,
 		Log:        d.log,
@@ -261,6 +262,7 @@ func (d *daemon) facts() publish.Facts {
 	if text := d.store.Failure(); text != "" {
 		f.Problems = append(f.Problems, text)
 	}
+	f.Problems = append(f.Problems, d.warnings()...)
 	f.Problems = append(f.Problems, d.hanging()...)
 	return f
 }

@@ -36,6 +36,17 @@ func (d *daemon) hanging() []string {
 	return reasons
 }
 
+// warnings says what is wrong with cameras that deliver, in words.
+func (d *daemon) warnings() []string {
+	var reasons []string
+	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {
+		if text := d.pipelines[name].Warning(); text != "" {
+			reasons = append(reasons, "camera "+name+" "+text)
+		}
+	}
+	return reasons
+}
+
 // unready says what keeps messages from being made or delivered.
 func (d *daemon) unready() []string {
 	var reasons []string

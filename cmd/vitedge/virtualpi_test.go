@@ -55,6 +55,10 @@ func TestVirtualPi(t *testing.T) {
 	p.step("broker", p.brokerRestart)
 	p.step("stop", p.stop)
 
+	p.start("/arm64/vitedge", "frozen")
+	p.step("one picture for ever", p.frozen)
+	p.step("stop", p.stop)
+
 	require.NoError(t, p.webcam.Unplug()) // plugged in when the daemon runs
 	p.start("/arm64/vitedge", "mjpeg")
 	p.step("pictures", p.pictures)
@@ -142,8 +146,9 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 	root := virtualpi.NewRoot(busybox, modules)
 	root.Modules("vivid", vivid[len(modules):])
 	root.File("model.safetensors", 0o644, read(t, model))
-	root.File("auto.yaml", 0o644, []byte(p.config("auto", "auto")))
-	root.File("mjpeg.yaml", 0o644, []byte(p.config("Test Camera", "mjpeg")))
+	root.File("auto.yaml", 0o644, []byte(p.config("auto", "auto", 0)))
+	root.File("mjpeg.yaml", 0o644, []byte(p.config("Test Camera", "mjpeg", 0)))
+	root.File("frozen.yaml", 0o644, []byte(p.config("auto", "auto", 5*time.Second)))
 	for _, b := range []struct {
 		arch    string
 		environ []string
@@ -160,18 +165,20 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 	return p
 }
 
-// config is a configuration with short times. The rest are the defaults.
-func (p *pi) config(source, format string) string {
+// config is a configuration with short times. The rest are the defaults. The
+// pictures of the test have no noise, so that answers can be compared: a camera
+// that shows one for long is not to count as frozen unless that is the point.
+func (p *pi) config(source, format string, frozen time.Duration) string {
 	_, port, err := net.SplitHostPort(p.proxy.Addr())
 	require.NoError(p.t, err)
 	return fmt.Sprintf(`
 device: {id: pi}
 state_dir: /tmp
 model: {path: /model.safetensors}
-cameras: {cam: {source: %s, format: %s, controls: {brightness: 42}}}
+cameras: {cam: {source: %s, format: %s, frozen_after: %s, controls: {brightness: 42}}}
 decide: {interval: 50ms, top: 4, threshold: 0, votes: 2, window: 3, hold: 0s, heartbeat: 1h}
 mqtt: {url: "mqtt://%s:%s", reconnect_min: 10ms, reconnect_max: 500ms, predictions: 50ms, status: 1s}
-`, source, format, virtualpi.Host, port)
+`, source, format, frozen, virtualpi.Host, port)
 }
 
 // compile runs "go build" or "go test -c" for another machine, without cgo as
@@ -385,6 +392,16 @@ func (p *pi) silent(f cameratest.Faults) {
 	p.webcam.SetFaults(cameratest.Faults{})
 	p.until("cam/availability", "online")
 	p.answered(p.shown)
+}
+
+// frozen has the camera deliver, but always the same picture.
+func (p *pi) frozen() {
+	p.until("cam/availability", "offline")
+	p.next("the warning", "status", func(payload string) bool { return strings.Contains(payload, "camera cam is frozen") })
+	p.show(p.another())
+	p.until("cam/availability", "online")
+	p.answered(p.shown)
+	p.next("the end of the warning", "status", func(payload string) bool { return strings.Contains(payload, `"problems":[]`) })
 }
 
 // noHuffmanTables is no fault for a good decoder.

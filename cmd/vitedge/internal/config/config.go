@@ -53,7 +53,12 @@ type Camera struct {
 	Rotate   int            `yaml:"rotate"`
 	Flip     string         `yaml:"flip"`
 	Controls map[string]int `yaml:"controls"`
-	Enabled  bool           `yaml:"enabled"`
+
+	MaxAge      time.Duration `yaml:"max_age"`      // of a frame that is classified; 0: any
+	FrozenAfter time.Duration `yaml:"frozen_after"` // of the same bytes; 0: never
+	DarkLevel   int           `yaml:"dark_level"`   // mean luma, 0 to 255; 0: nothing is dark
+
+	Enabled bool `yaml:"enabled"`
 }
 
 // Decide says how predictions become a stable label.
@@ -160,7 +165,10 @@ func Default() Config {
 
 // defaultCamera is what a camera is before its keys are read.
 func defaultCamera() Camera {
-	return Camera{Source: "auto", Format: "auto", Loop: true, Flip: "none", Enabled: true}
+	return Camera{
+		Source: "auto", Format: "auto", Loop: true, Flip: "none",
+		MaxAge: 2 * time.Second, FrozenAfter: 10 * time.Second, DarkLevel: 32, Enabled: true,
+	}
 }
 
 // CameraNames lists the cameras in one order for every run.

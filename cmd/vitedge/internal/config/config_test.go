@@ -83,6 +83,9 @@ func TestErrors(t *testing.T) {
 		{"not a number", "decide:\n  threshold: .nan\n", []string{`vitedge.yaml:2: decide.threshold is ".nan"; want a number`}},
 		{"half a size", "cameras: {a: {width: 640}}\n", []string{"vitedge.yaml:1: cameras.a.width is 640 and cameras.a.height is 0; set both or neither"}},
 		{"a crop outside", "cameras: {a: {crop: [0.5, 0, 0.6, 1]}}\n", []string{"vitedge.yaml:1: cameras.a.crop is [0.5 0 0.6 1]; want x, y, width and height as fractions inside the frame, or nothing"}},
+		{"frames from the future", "cameras: {a: {max_age: -1s}}\n", []string{"vitedge.yaml:1: cameras.a.max_age is -1s; want 0s to 1h"}},
+		{"frozen for ever", "cameras: {a: {frozen_after: 25h}}\n", []string{"vitedge.yaml:1: cameras.a.frozen_after is 25h; want 0s to 24h"}},
+		{"a dark level of its own", "cameras: {a: {dark_level: 256}}\n", []string{"vitedge.yaml:1: cameras.a.dark_level is 256; want 0 to 255"}},
 		{"a crop of words", "cameras: {a: {crop: [left]}}\n", []string{`vitedge.yaml:1: cameras.a.crop has "left" in its list; want numbers`}},
 		{"a control without number", "cameras: {a: {controls: {gain: high}}}\n", []string{`vitedge.yaml:1: cameras.a.controls has "gain=high" in its list; want names and whole numbers, such as brightness=10`}},
 		{"listen without port", "http:\n  listen: localhost\n", []string{`vitedge.yaml:2: http.listen is "localhost"; want ADDRESS:PORT, such as 127.0.0.1:8780`}},
@@ -213,7 +216,9 @@ func TestCameras(t *testing.T) {
 		[]string{"VITEDGE_CAMERAS_FRONT_DOOR_FPS=5"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"front-door", "yard"}, cfg.CameraNames())
-	require.Equal(t, Camera{Source: "/dev/video0", Format: "auto", FPS: 5, Loop: true, Flip: "none", Enabled: true}, cfg.Cameras["front-door"])
+	door := defaultCamera()
+	door.Source, door.FPS = "/dev/video0", 5
+	require.Equal(t, door, cfg.Cameras["front-door"])
 	require.False(t, cfg.Cameras["yard"].Loop)
 }
 

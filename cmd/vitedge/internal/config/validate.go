@@ -110,6 +110,9 @@ func (v validator) cameras(c *Config) {
 		v.oneOf(key+".format", camera.Format, "auto", "yuyv", "nv12", "grey", "rgb24", "bgr24", "mjpeg")
 		v.oneOf(key+".flip", camera.Flip, "none", "horizontal", "vertical", "both")
 		v.check(slices.Contains([]int{0, 90, 180, 270}, camera.Rotate), key+".rotate", "is %d; want 0, 90, 180 or 270", camera.Rotate)
+		v.duration(key+".max_age", camera.MaxAge, 0, time.Hour)
+		v.duration(key+".frozen_after", camera.FrozenAfter, 0, 24*time.Hour)
+		v.within(key+".dark_level", camera.DarkLevel, 0, 255)
 		v.check(insideFrame(camera.Crop), key+".crop", "is %v; want x, y, width and height as fractions inside the frame, or nothing", camera.Crop)
 	}
 }

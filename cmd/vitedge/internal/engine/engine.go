@@ -110,8 +110,8 @@ func (e *Engine) Eye() *Eye {
 
 // Classify answers for one frame. It does not allocate once a frame of the
 // same size has been seen, other than what decoding a JPEG takes.
-func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, pipeline.Timing, error) {
-	var t pipeline.Timing
+func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, pipeline.Report, error) {
+	var t pipeline.Report
 	began := time.Now()
 	if err := f.Decode(&e.picture); err != nil {
 		return nil, t, err
@@ -120,6 +120,7 @@ func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Pre
 		return nil, t, fmt.Errorf("%w: %w", camera.ErrCorrupt, err)
 	}
 	t.Preprocess = time.Since(began)
+	t.Luma = e.picture.Luma()
 
 	e.engine.mu.Lock()
 	defer e.engine.mu.Unlock()

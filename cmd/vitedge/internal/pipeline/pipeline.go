@@ -32,7 +32,13 @@ const errorPause = 10 * time.Millisecond
 type Classifier interface {
 	// Classify fills dst with the best classes of f, best first. An error that
 	// wraps camera.ErrCorrupt means that the frame is bad.
-	Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Timing, error)
+	Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Report, error)
+}
+
+// Report is what a classification tells beside the classes.
+type Report struct {
+	Timing
+	Luma camera.Luma // of the picture that the model saw
 }
 
 // Timing is where the time of one classification went.
@@ -43,10 +49,16 @@ type Timing struct {
 
 // Reasons for which a frame is not classified.
 const (
-	Stale   = "stale"   // a newer one was there
-	Corrupt = "corrupt" // it was broken
-	Failed  = "failed"  // the model gave no answer
+	Skipped   = "skipped"   // a newer one was there
+	Stale     = "stale"     // it was too old
+	Corrupt   = "corrupt"   // it was broken
+	Truncated = "truncated" // it was broken, for it ended early
+	Frozen    = "frozen"    // the camera repeats one picture
+	Failed    = "failed"    // the model gave no answer
 )
+
+// Reasons are all of them.
+var Reasons = []string{Skipped, Stale, Corrupt, Truncated, Frozen, Failed}
 
 // Result is one classified frame.
 type Result struct {
@@ -55,6 +67,7 @@ type Result struct {
 	Width    int       // of the frame, in pixels
 	Height   int
 	Age      time.Duration        // of the frame when preprocessing began
+	Light    camera.Light         // in the picture
 	Vote     vitlite.Prediction   // best class, or Unknown
 	Top      []vitlite.Prediction // best first; valid during the call
 	Decision Decision
@@ -85,6 +98,7 @@ type Options struct {
 	Name       string
 	Open       func(context.Context) (camera.Camera, error)
 	Classifier Classifier
+	Inspector  camera.Inspector // says which frames are to be believed
 	Settings   Settings
 	Sinks      []Sink
 	Log        *slog.Logger
@@ -100,27 +114,30 @@ type Pipeline struct {
 	mu       sync.Mutex
 	settings Settings
 
-	up   atomic.Int32 // 0: not known yet, 1: up, -1: down
-	beat atomic.Int64 // Unix nanoseconds of the last sign of life
+	up        atomic.Int32 // 0: not known yet, 1: up, -1: down
+	beat      atomic.Int64 // Unix nanoseconds of the last sign of life
+	condition condition
 
 	// The rest belongs to Run.
-	cam      camera.Camera
-	decider  *Decider
-	top      []vitlite.Prediction
-	sequence uint64 // after that of the last frame
-	started  bool
-	failure  string // of the model, logged last
+	cam       camera.Camera
+	inspector camera.Inspector
+	decider   *Decider
+	top       []vitlite.Prediction
+	sequence  uint64 // after that of the last frame
+	started   bool
+	failure   string // of the model, logged last
 }
 
 // New makes a pipeline that does nothing yet.
 func New(o Options) *Pipeline {
 	p := &Pipeline{
-		o:        o,
-		slice:    slice,
-		requests: make(chan request),
-		changed:  make(chan struct{}, 1),
-		settings: o.Settings,
-		decider:  NewDecider(o.Settings.Rule),
+		o:         o,
+		slice:     slice,
+		requests:  make(chan request),
+		changed:   make(chan struct{}, 1),
+		settings:  o.Settings,
+		inspector: o.Inspector,
+		decider:   NewDecider(o.Settings.Rule),
 	}
 	p.alive()
 	return p
@@ -260,18 +277,20 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	case errors.Is(err, io.EOF):
 		return err
 	case errors.Is(err, camera.ErrCorrupt):
-		p.dropped(Corrupt, 1)
-		p.o.Log.Debug("a frame was corrupt", "camera", p.o.Name, "err", err)
-		return err
+		p.sequence++ // it has a number, too
+		return p.refused(err)
 	default:
 		p.down(err)
 		return err
 	}
 	taken := time.Now()
 	if p.started && f.Sequence > p.sequence {
-		p.dropped(Stale, f.Sequence-p.sequence)
+		p.dropped(Skipped, f.Sequence-p.sequence)
 	}
 	p.started, p.sequence = true, f.Sequence+1
+	if err := p.inspector.Frame(f); err != nil {
+		return p.refused(err)
+	}
 	p.isUp()
 
 	if asked != nil && asked.snapshot {
@@ -281,13 +300,11 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	if len(p.top) != s.Top {
 		p.top = make([]vitlite.Prediction, s.Top)
 	}
-	top, timing, err := p.o.Classifier.Classify(p.top, f)
+	top, report, err := p.o.Classifier.Classify(p.top, f)
 	p.alive()
 	switch {
 	case errors.Is(err, camera.ErrCorrupt):
-		p.dropped(Corrupt, 1)
-		p.o.Log.Debug("a frame was corrupt", "camera", p.o.Name, "err", err)
-		return err
+		return p.refused(err)
 	case err == nil && len(top) == 0:
 		err = errors.New("the model has no classes")
 		fallthrough
@@ -297,13 +314,15 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 		return err
 	}
 	p.failure = ""
+	light := p.inspector.Light(report.Luma)
+	p.sees(lights[light], nil)
 
 	vote := Vote(top[0], s.Threshold)
 	now := time.Now()
 	r := Result{
 		Source: p.o.Name, Time: f.Time, Width: f.Width, Height: f.Height, Age: max(taken.Sub(f.Time), 0),
-		Vote: vote, Top: top, Decision: p.decider.Add(now, vote),
-		Timing: timing, Total: now.Sub(taken), Asked: asked != nil,
+		Light: light, Vote: vote, Top: top, Decision: p.decider.Add(now, vote),
+		Timing: report.Timing, Total: now.Sub(taken), Asked: asked != nil,
 	}
 	for _, sink := range p.o.Sinks {
 		sink.Classified(&r)
@@ -331,13 +350,21 @@ func (p *Pipeline) dropped(reason string, n uint64) {
 
 // down reports that the camera delivers no more. The camera itself logs why.
 func (p *Pipeline) down(err error) {
-	if p.up.Swap(-1) == -1 {
-		return
+	p.condition.clear()
+	if p.isDown() {
+		p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
 	}
-	p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
+}
+
+// isDown reports whether that is new.
+func (p *Pipeline) isDown() bool {
+	if p.up.Swap(-1) == -1 {
+		return false
+	}
 	for _, sink := range p.o.Sinks {
 		sink.Available(p.o.Name, false)
 	}
+	return true
 }
 
 func (p *Pipeline) isUp() {

@@ -65,18 +65,19 @@ func frame(sequence uint64, class byte) *camera.Frame {
 type byPixel struct {
 	err   map[byte]error
 	block chan struct{} // if not nil, a value for each classification
+	luma  camera.Luma
 }
 
-func (b *byPixel) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Timing, error) {
+func (b *byPixel) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Report, error) {
 	if b.block != nil {
 		<-b.block
 	}
 	class := f.Data[0]
 	if err := b.err[class]; err != nil {
-		return nil, Timing{}, err
+		return nil, Report{}, err
 	}
 	dst[0] = vitlite.Prediction{Index: int(class), Label: fmt.Sprintf("class %d", class), Score: 0.9}
-	return dst[:1], Timing{Preprocess: time.Millisecond, Infer: 2 * time.Millisecond}, nil
+	return dst[:1], Report{Timing{time.Millisecond, 2 * time.Millisecond}, b.luma}, nil
 }
 
 // recorder is a sink that keeps everything.
@@ -85,6 +86,7 @@ type recorder struct {
 	labels  []string
 	changes []string
 	dropped map[string]uint64
+	lights  map[camera.Light]int
 	up      []bool
 	asked   int
 }
@@ -93,6 +95,10 @@ func (r *recorder) Classified(x *Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.labels = append(r.labels, x.Vote.Label)
+	if r.lights == nil {
+		r.lights = make(map[camera.Light]int)
+	}
+	r.lights[x.Light]++
 	if x.Decision.Announce {
 		r.changes = append(r.changes, x.Decision.From+">"+x.Decision.Stable.Label)
 	}
@@ -167,7 +173,7 @@ func TestRunToTheEnd(t *testing.T) {
 	require.NoError(t, p.Run(t.Context()))
 	require.Equal(t, []string{"class 1", "class 1", "class 2", "class 2"}, r.labels)
 	require.Equal(t, []string{">class 1", "class 1>class 2"}, r.changes)
-	require.Equal(t, map[string]uint64{Stale: 1 + 3, Corrupt: 2, Failed: 1}, r.dropped)
+	require.Equal(t, map[string]uint64{Skipped: 3, Corrupt: 2, Failed: 1}, r.dropped)
 	require.Equal(t, []bool{true}, r.up)
 	require.Equal(t, 1, s.closed)
 }
@@ -230,7 +236,7 @@ func TestSwitchedOff(t *testing.T) {
 	require.NoError(t, stop())
 	require.Equal(t, 2, s.opened)
 	require.Equal(t, 2, s.closed, "a camera that is switched off is given back")
-	require.Zero(t, r.dropped[Stale], "what passed meanwhile was not dropped")
+	require.Zero(t, r.dropped[Skipped], "what passed meanwhile was not dropped")
 }
 
 func TestSnapshot(t *testing.T) {
@@ -314,7 +320,7 @@ func TestSlowModelDropsFrames(t *testing.T) {
 	n := uint64(len(r.labels))
 	require.LessOrEqual(t, n, uint64(inferences+1))
 	require.GreaterOrEqual(t, n, uint64(inferences/2))
-	require.GreaterOrEqual(t, r.dropped[Stale], uint64(10*inferences)-10-n)
+	require.GreaterOrEqual(t, r.dropped[Skipped], uint64(10*inferences)-10-n)
 }
 
 // newest is a camera that gives its newest frame, as all do.

@@ -102,13 +102,19 @@ type Queue struct {
 	Dropped uint64 `json:"dropped"`
 }
 
-// Frames counts frames of all cameras since the session began.
+// Frames counts frames of all cameras since the session began. A frame that was
+// captured was classified, or one of skipped, stale, corrupt, frozen and failed.
 type Frames struct {
 	Captured   uint64 `json:"captured"`
 	Classified uint64 `json:"classified"`
-	Stale      uint64 `json:"stale"`
-	Corrupt    uint64 `json:"corrupt"`
-	Failed     uint64 `json:"failed"`
+	Skipped    uint64 `json:"skipped"`   // there was a newer one
+	Stale      uint64 `json:"stale"`     // older than max_age
+	Corrupt    uint64 `json:"corrupt"`   // could not be decoded
+	Truncated  uint64 `json:"truncated"` // those of the corrupt that end early
+	Frozen     uint64 `json:"frozen"`    // the same bytes for longer than frozen_after
+	Failed     uint64 `json:"failed"`    // the model gave no answer
+	Dark       uint64 `json:"dark"`      // those of the classified that are darker than dark_level
+	Black      uint64 `json:"black"`     // those of the classified that show nothing
 }
 
 const (

@@ -139,7 +139,7 @@ func (p *Publisher) next(topic string) uint64 {
 func (p *Publisher) Classified(r *pipeline.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tally.classified(r.Timing.Infer)
+	p.tally.classified(r.Timing.Infer, r.Light)
 	d := &r.Decision
 
 	s := p.sources[r.Source]

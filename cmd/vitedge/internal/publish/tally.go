@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/pipeline"
 )
 
@@ -14,9 +15,15 @@ type tally struct {
 	n      uint64             // inferences ever
 }
 
-func (t *tally) classified(infer time.Duration) {
+func (t *tally) classified(infer time.Duration, light camera.Light) {
 	t.frames.Captured++
 	t.frames.Classified++
+	switch light {
+	case camera.Dark:
+		t.frames.Dark++
+	case camera.Black:
+		t.frames.Black++
+	}
 	t.infer[t.n%uint64(len(t.infer))] = infer
 	t.n++
 }
@@ -24,10 +31,17 @@ func (t *tally) classified(infer time.Duration) {
 func (t *tally) dropped(reason string, n uint64) {
 	t.frames.Captured += n
 	switch reason {
+	case pipeline.Skipped:
+		t.frames.Skipped += n
 	case pipeline.Stale:
 		t.frames.Stale += n
 	case pipeline.Corrupt:
 		t.frames.Corrupt += n
+	case pipeline.Truncated:
+		t.frames.Corrupt += n
+		t.frames.Truncated += n
+	case pipeline.Frozen:
+		t.frames.Frozen += n
 	case pipeline.Failed:
 		t.frames.Failed += n
 	}

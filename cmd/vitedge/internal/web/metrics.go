@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/device"
 	"vitedge/cmd/vitedge/internal/link"
 	"vitedge/cmd/vitedge/internal/outbox"
@@ -17,6 +18,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	classify *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
+	poor     *prometheus.CounterVec
 	changes  *prometheus.CounterVec
 	stages   *prometheus.HistogramVec
 	age      *prometheus.HistogramVec
@@ -52,6 +54,9 @@ func NewMetrics(s Sources) *Metrics {
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vitedge_frames_dropped_total", Help: "Frames that were not classified, by reason.",
 		}, []string{"camera", "reason"}),
+		poor: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vitedge_frames_poor_light_total", Help: "Classified frames that were too dark to see much, or black.",
+		}, []string{"camera", "light"}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vitedge_label_changes_total", Help: "Changes of the stable label.",
 		}, []string{"camera"}),
@@ -65,14 +70,17 @@ func NewMetrics(s Sources) *Metrics {
 			Name: "vitedge_camera_up", Help: "Whether the camera delivers frames.",
 		}, []string{"camera"}),
 	}
-	m.registry.MustRegister(m.classify, m.dropped, m.changes, m.stages, m.age, m.up,
+	m.registry.MustRegister(m.classify, m.dropped, m.poor, m.changes, m.stages, m.age, m.up,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, name := range s.Cameras { // series exist from the start, so that rates are right
 		m.classify.WithLabelValues(name)
 		m.changes.WithLabelValues(name)
 		m.up.WithLabelValues(name)
-		for _, reason := range []string{pipeline.Stale, pipeline.Corrupt, pipeline.Failed} {
+		for _, reason := range pipeline.Reasons {
 			m.dropped.WithLabelValues(name, reason)
+		}
+		for _, light := range []camera.Light{camera.Dark, camera.Black} {
+			m.poor.WithLabelValues(name, light.String())
 		}
 	}
 	m.info("vitedge_build_info", "The program and the kernels in use; always 1.",
@@ -137,6 +145,9 @@ func (m *Metrics) Classified(r *pipeline.Result) {
 	m.stages.WithLabelValues(r.Source, "infer").Observe(r.Timing.Infer.Seconds())
 	m.stages.WithLabelValues(r.Source, "total").Observe(r.Total.Seconds())
 	m.age.WithLabelValues(r.Source).Observe(r.Age.Seconds())
+	if r.Light != camera.Lit {
+		m.poor.WithLabelValues(r.Source, r.Light.String()).Inc()
+	}
 	if r.Decision.Changed {
 		m.changes.WithLabelValues(r.Source).Inc()
 	}

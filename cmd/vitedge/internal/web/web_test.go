@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/device"
 	"vitedge/cmd/vitedge/internal/link"
 	"vitedge/cmd/vitedge/internal/outbox"
@@ -174,6 +175,9 @@ func TestSnapshot(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	m := newMetrics()
 	m.Classified(result("cat"))
+	night := result("cat")
+	night.Light = camera.Black
+	m.Classified(night)
 	m.Dropped("cam", pipeline.Stale, 3)
 	m.Available("cam", true)
 	s := newServer(t, func(o *Options) { o.Metrics = m.Gatherer() })
@@ -184,12 +188,15 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 	for _, line := range []string{
-		`vitedge_frames_classified_total{camera="cam"} 1`,
+		`vitedge_frames_classified_total{camera="cam"} 2`,
+		`vitedge_frames_poor_light_total{camera="cam",light="dark"} 0`,
+		`vitedge_frames_poor_light_total{camera="cam",light="black"} 1`,
+		`vitedge_frames_dropped_total{camera="cam",reason="frozen"} 0`,
 		`vitedge_frames_dropped_total{camera="cam",reason="stale"} 3`,
 		`vitedge_frames_dropped_total{camera="cam",reason="corrupt"} 0`,
 		`vitedge_camera_up{camera="cam"} 1`,
-		`vitedge_stage_duration_seconds_count{camera="cam",stage="infer"} 1`,
-		`vitedge_stage_duration_seconds_sum{camera="cam",stage="infer"} 0.002`,
+		`vitedge_stage_duration_seconds_count{camera="cam",stage="infer"} 2`,
+		`vitedge_stage_duration_seconds_sum{camera="cam",stage="infer"} 0.004`,
 		`vitedge_outbox_messages 2`, `vitedge_outbox_dropped_total 3`, `vitedge_mqtt_connected 1`, `vitedge_commands_dropped_total 7`,
 		`vitedge_model_info{name="vit",sha256="abc"} 1`,
 	} {
