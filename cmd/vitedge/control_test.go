@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"vitedge/cmd/vitedge/internal/brokertest"
+	"vitedge/cmd/vitedge/internal/publish"
 )
 
 // config writes a configuration file that the colors flags are put on top of.
@@ -248,4 +249,127 @@ func TestStalled(t *testing.T) {
 	require.Equal(t, []string{"cam"}, d.stalled())
 	require.Equal(t, []string{"camera cam is stalled"}, d.facts().Problems)
 	require.Contains(t, d.statusLine(), "stalled: cam")
+}
+
+// TestRemovedCamera takes a camera out of the configuration: its topics vanish
+// from the broker and its entities from Home Assistant, which wants to be told
+// the platform of each that goes (MQTT integration, "device discovery").
+func TestRemovedCamera(t *testing.T) {
+	b := brokertest.Start(t)
+	dir := t.TempDir()
+	for _, name := range []string{"red", "blue"} {
+		require.NoError(t, writePictures(filepath.Join(dir, name), name))
+	}
+	both := "cameras:\n  door: {source: 'file:" + dir + "/red'}\n  yard: {source: 'file:" + dir + "/blue'}\n"
+	one := "cameras:\n  door: {source: 'file:" + dir + "/red'}\n"
+	file := configFile(t, both)
+	args := colors(t, b.URL(), "grey")
+	args = append([]string{"--config", file, "--set", "state_dir=" + t.TempDir(), "--interval", "5ms"}, append(args[:2:2], args[4:]...)...)
+
+	components := func(s *brokertest.Subscriber) map[string]map[string]any {
+		var root struct {
+			Components map[string]map[string]any
+		}
+		got := s.On("homeassistant/device/pi/config")
+		require.NoError(t, json.Unmarshal([]byte(got[len(got)-1]), &root))
+		return root.Components
+	}
+	// retained are the topics that begin and end so, as a client that comes late
+	// is told.
+	retained := func(begin, end string) (topics []string) {
+		late := b.Subscribe("#")
+		late.Publish("marker", "", false)
+		late.UntilOn("marker", "")
+		for _, m := range late.Messages() {
+			if m.Retained && strings.HasPrefix(m.Topic, begin) && strings.HasSuffix(m.Topic, end) {
+				topics = append(topics, m.Topic)
+			}
+		}
+		return topics
+	}
+
+	s := b.Subscribe("#")
+	d := startDaemon(t, nil, args...)
+	s.UntilOn("vitedge/pi/yard/state", "blue")
+	s.UntilOn("homeassistant/device/pi/config", "yard_label")
+	s.UntilOn("vitedge/pi/yard/interval/state", "")
+
+	// A reload says that it takes a restart; after that the camera is gone.
+	require.NoError(t, os.WriteFile(file, []byte(one), 0o600))
+	s.Publish("vitedge/pi/cmd/reload", "", false)
+	require.Contains(t, s.UntilOn("vitedge/pi/cmd/result", `"cmd":"reload"`).Payload, "only after a restart: cameras.yard.")
+	s.Forget()
+	s.Publish("vitedge/pi/cmd/restart", "", false)
+	s.UntilOn("homeassistant/device/pi/config", "yard_label")
+	brokertest.Eventually(t, "nothing of the camera at the broker", func() bool { return len(retained("vitedge/pi/yard/", "")) == 0 })
+	after := components(s)
+	require.Equal(t, map[string]any{"platform": "sensor"}, after["yard_label"])
+	require.Equal(t, map[string]any{"platform": "switch"}, after["yard_enabled"])
+	require.Contains(t, after["door_label"], "unique_id")
+	require.Contains(t, retained("vitedge/pi/door/", ""), "vitedge/pi/door/availability")
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+
+	// The next description is without it.
+	s.Forget()
+	d = startDaemon(t, nil, args...)
+	s.UntilOn("homeassistant/device/pi/config", "door_label")
+	require.NotContains(t, components(s), "yard_label")
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+
+	// Without discovery Home Assistant forgets the device, without commands the
+	// topics of the settings go.
+	s.Forget()
+	startDaemon(t, nil, append(args, "--set", "home_assistant.discovery=false", "--set", "mqtt.commands=false")...)
+	s.UntilOn("vitedge/pi/door/state", "red")
+	brokertest.Eventually(t, "no description at the broker", func() bool {
+		return len(retained("homeassistant/", "")) == 0 && len(retained("vitedge/pi/door/", "/interval/state")) == 0
+	})
+}
+
+// TestRetractionOutlivesAKill guards that what is to be taken back stays in the
+// file until the broker has acknowledged it.
+func TestRetractionOutlivesAKill(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	state := t.TempDir()
+	path := filepath.Join(state, "announced.json")
+	read := func() publish.Announced {
+		a, err := publish.ReadAnnounced(path)
+		require.NoError(t, err)
+		return a
+	}
+	require.NoError(t, publish.Announced{
+		Topics: []string{"vitedge/pi/yard/state"}, Discovery: "homeassistant/device/pi/config", Components: map[string]string{"yard_label": "sensor"},
+	}.Write(path))
+	args := append(colors(t, "mqtt://"+p.Addr(), "red"), "--set", "state_dir="+state)
+	for range 2 {
+		d := startDaemon(t, nil, args...)
+		brokertest.Eventually(t, "the start", func() bool { return strings.Contains(d.output(), "taking back what the configuration has no more") })
+		require.NoError(t, d.cmd.Process.Kill())
+		<-d.done
+		require.Contains(t, read().Topics, "vitedge/pi/yard/state")
+		require.Contains(t, read().Topics, "vitedge/pi/cam/state")
+		require.Equal(t, "sensor", read().Components["yard_label"])
+	}
+	p.Refuse(false)
+	startDaemon(t, nil, args...)
+	brokertest.Eventually(t, "the note", func() bool { return len(read().Topics) > 0 && read().Components["yard_label"] == "" })
+	require.NotContains(t, read().Topics, "vitedge/pi/yard/state")
+}
+
+// TestUnwritableState guards that a daemon that cannot write says so and works.
+func TestUnwritableState(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "red"), "--set", "state_dir=/proc/nothing", "--set", "mqtt.outbox.persist=true")...)
+	s.UntilOn("vitedge/pi/cam/state", "red")
+	s.UntilOn("vitedge/pi/status", `"problems":["waiting messages are not kept on disk"`)
+	require.Contains(t, d.output(), "what is announced is not noted")
+	s.Publish("vitedge/pi/cam/threshold/set", "0.25", false)
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
+	s.UntilOn("vitedge/pi/cmd/result", "settings are not kept over a restart")
+	s.UntilOn("vitedge/pi/status", "settings are not kept over a restart")
 }

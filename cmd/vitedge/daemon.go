@@ -48,6 +48,7 @@ type daemon struct {
 	web       *web.Server // nil: no HTTP
 	sinks     []pipeline.Sink
 	next      nextModel
+	announced announced
 
 	stallLimit time.Duration // see the constant
 
@@ -121,9 +122,7 @@ func (d *daemon) wire() error {
 			return configError{fmt.Errorf("mqtt.url: %w", err)}
 		}
 		out = d.link
-		if d.cfg.HomeAssistant.Discovery {
-			out.Retain(discovery.Topic(), discovery.Payload())
-		}
+		d.announce(topics, discovery)
 	}
 	d.publisher = publish.New(publish.Options{
 		Topics: topics, Sources: d.cfg.CameraNames(), Session: d.session, Started: d.started, Version: programVersion(),
@@ -256,7 +255,7 @@ func (d *daemon) facts() publish.Facts {
 			f.Problems = append(f.Problems, "the broker does not authorize the subscription "+filter)
 		}
 	}
-	if d.journal.Failing() {
+	if d.cfg.MQTT.Outbox.Persist && d.link != nil && (d.journal == nil || d.journal.Failing()) {
 		f.Problems = append(f.Problems, "waiting messages are not kept on disk")
 	}
 	if text := d.store.Failure(); text != "" {

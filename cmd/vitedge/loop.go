@@ -37,6 +37,9 @@ func (d *daemon) run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.runPipelines(gctx) })
 	g.Go(func() error { return d.publisher.RunStatus(gctx, d.cfg.MQTT.Status, d.facts) })
+	if d.link != nil {
+		g.Go(func() error { return d.runRetraction(gctx) })
+	}
 	if d.control != nil {
 		g.Go(func() error { return d.control.Run(gctx) })
 	}

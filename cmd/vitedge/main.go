@@ -5,6 +5,7 @@
 //	    all parts wired    daemon.go
 //	    running, ending    loop.go, systemd.go
 //	    commands over MQTT actions.go
+//	    what is retained   announce.go
 //	    health and HTTP    health.go
 //	vitedge demo           demo.go
 //	vitedge classify       classify.go

@@ -145,7 +145,7 @@ func New(o Options) (*Link, error) {
 
 // Retain publishes payload on topic, retained with QoS 1, now and after every
 // connect until it is replaced. An empty payload removes the topic from the
-// broker.
+// broker, once.
 func (l *Link) Retain(topic string, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -250,6 +250,28 @@ func TestFlushWaitsForAcknowledgments(t *testing.T) {
 	s.UntilOn("status", "x")
 }
 
+// TestRemovedTopicIsForgotten guards that a topic is removed from the broker
+// once, and not again after every connect.
+func TestRemovedTopicIsForgotten(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	s := b.Subscribe("#")
+	s.Publish("old", "x", true)
+	l := start(t, p.Addr(), nil)
+	l.Retain("old", nil)
+	require.NoError(t, l.Flush(t.Context()))
+	s.Until("the removal", func([]brokertest.Message) bool { return len(s.On("old")) == 2 })
+	require.Empty(t, s.On("old")[1])
+	s.Forget()
+	p.Cut()
+	s.UntilOn(availability, Online)
+	require.NoError(t, l.Flush(t.Context()))
+	require.Empty(t, s.On("old"))
+
+	l.Retain("old", []byte("y"))
+	s.UntilOn("old", "y")
+}
+
 func TestLiveIsNeverQueued(t *testing.T) {
 	b := brokertest.Start(t)
 	p := brokertest.NewProxy(t, b.Addr())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -157,6 +158,8 @@ func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 		err := c.publish(ctx, topic, 1, true, payload)
 		if l.poison.suspect(topic, err) {
 			l.condemn(topic)
+		} else if err == nil && len(payload) == 0 {
+			l.forget(topic)
 		}
 		return true, err
 	}
@@ -245,6 +248,14 @@ func (l *Link) farewell(ctx context.Context, c *connection) error {
 	c.client.Disconnect(250)
 	l.o.Log.Info("disconnected from the broker")
 	return nil
+}
+
+// forget drops a topic that the broker has removed, unless it has a payload
+// again.
+func (l *Link) forget(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retained = slices.DeleteFunc(l.retained, func(r *retained) bool { return r.topic == topic && len(r.payload) == 0 })
 }
 
 // silent notes an end without a farewell.

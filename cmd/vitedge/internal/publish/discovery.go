@@ -21,6 +21,11 @@ type Discovery struct {
 	Image    bool     // images are published
 	Commands bool     // commands and settings are obeyed
 	Heat     bool     // the temperature is known
+
+	// Gone are components of an earlier description, platforms by key. Home
+	// Assistant removes an entity when its component holds the platform only;
+	// one that is merely left out stays. The next description is without them.
+	Gone map[string]string
 }
 
 // Topic is where the description goes.
@@ -45,6 +50,21 @@ func (d *Discovery) Payload() []byte {
 	if d.URL != "" {
 		device["configuration_url"] = d.URL
 	}
+	components := d.components()
+	for key, platform := range d.Gone {
+		components[key] = component{"platform": platform}
+	}
+	return encode(map[string]any{
+		"device":       device,
+		"origin":       map[string]any{"name": "vitedge", "sw_version": d.Version},
+		"availability": []any{map[string]any{"topic": d.Topics.Availability()}},
+		"qos":          1,
+		"components":   components,
+	})
+}
+
+// components are the entities of all cameras and of the device, by key.
+func (d *Discovery) components() map[string]component {
 	components := make(map[string]component)
 	for _, src := range d.Sources {
 		d.camera(components, src)
@@ -54,13 +74,7 @@ func (d *Discovery) Payload() []byte {
 		c["unique_id"] = d.ID + "_" + key
 		c["default_entity_id"] = c["platform"].(string) + "." + entityName(d.ID+"_"+key)
 	}
-	return encode(map[string]any{
-		"device":       device,
-		"origin":       map[string]any{"name": "vitedge", "sw_version": d.Version},
-		"availability": []any{map[string]any{"topic": d.Topics.Availability()}},
-		"qos":          1,
-		"components":   components,
-	})
+	return components
 }
 
 // entityName is what Home Assistant allows in an entity id.
