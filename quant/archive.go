@@ -15,6 +15,7 @@ type archive struct {
 	files  []*zip.File
 	index  map[string]*zip.File
 	budget uint64 // bytes that entries may still inflate to
+	open   *openEntries
 }
 
 // inflation is how many times its size a zip file may inflate to, besides
@@ -34,7 +35,7 @@ func openArchive(data []byte) (*archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zip file: %w", err)
 	}
-	a := &archive{data: data, files: z.File, index: map[string]*zip.File{}, budget: inflation*uint64(len(data)) + inflationSlack}
+	a := &archive{data: data, files: z.File, index: map[string]*zip.File{}, budget: inflation*uint64(len(data)) + inflationSlack, open: &openEntries{}}
 	for _, f := range z.File {
 		if a.index[f.Name] != nil {
 			return nil, fmt.Errorf("zip file: entry %q stands there twice", f.Name)
@@ -52,8 +53,8 @@ func (a *archive) inflated() uint64 {
 // block is the content of an entry: in place in the mapped file, or to be
 // inflated. One of the two is set.
 type block struct {
-	data    []byte
-	inflate func() ([]byte, error)
+	data     []byte
+	deflated *deflated
 }
 
 // entry locates the content of an entry.
@@ -75,12 +76,12 @@ func (a *archive) entry(f *zip.File) (block, error) {
 			return block{}, fmt.Errorf("zip entry %q: inflates to %d bytes, and the file with it to more than %d times its size", f.Name, f.UncompressedSize64, inflation)
 		}
 		a.budget -= f.UncompressedSize64
-		return block{inflate: func() ([]byte, error) { return inflate(f, f.UncompressedSize64) }}, nil
+		return block{deflated: &deflated{entry: f, cursor: &cursor{}, open: a.open}}, nil
 	}
 	return block{}, fmt.Errorf("zip entry %q: compression method %d is not supported; store it, or deflate it", f.Name, f.Method)
 }
 
-// inflate returns the first n bytes of an entry. All of them have a checksum.
+// inflate returns the first n bytes of an entry.
 func inflate(f *zip.File, n uint64) ([]byte, error) {
 	r, err := f.Open()
 	if err != nil {
@@ -91,25 +92,20 @@ func inflate(f *zip.File, n uint64) ([]byte, error) {
 	if _, err := io.ReadFull(r, data); err != nil {
 		return nil, fmt.Errorf("zip entry %q: %w", f.Name, err)
 	}
-	if n == f.UncompressedSize64 {
-		if _, err := io.ReadFull(r, make([]byte, 1)); err != io.EOF { // where the checksum is compared
-			return nil, fmt.Errorf("zip entry %q: damaged: %w", f.Name, err)
-		}
-	}
 	return data, nil
 }
 
 // bytes is the whole content.
 func (b block) bytes() ([]byte, error) {
-	if b.inflate == nil {
+	if b.deflated == nil {
 		return b.data, nil
 	}
-	return b.inflate()
+	return b.deflated.read(0, b.deflated.size())
 }
 
 // checksum reports a stored entry that is not what was put there.
 func (a *archive) checksum(f *zip.File, b block) error {
-	if b.inflate == nil && crc32.ChecksumIEEE(b.data) != f.CRC32 {
+	if b.deflated == nil && crc32.ChecksumIEEE(b.data) != f.CRC32 {
 		return fmt.Errorf("zip entry %q: damaged: its checksum is another", f.Name)
 	}
 	return nil

@@ -18,9 +18,9 @@ type array struct {
 	offset int   // of the first element, in elements
 	data   []byte
 
-	// inflate produces the data of an array that is compressed in its file.
-	// It is nil where data is set.
-	inflate func() ([]byte, error)
+	// deflated is the block of an array that is compressed in its file. It is nil
+	// where data is set.
+	deflated *deflated
 }
 
 // arrayOf is the array that a tensor is.
@@ -117,12 +117,27 @@ func (a array) rowMajor() bool {
 	return true
 }
 
-// bytes is the block that the elements lie in.
-func (a array) bytes() ([]byte, error) {
-	if a.inflate == nil {
-		return a.data, nil
+// span is how many elements lie from the first to the last of an array that is
+// not empty.
+func (a array) span() int {
+	n := 1
+	for i, s := range a.strides() {
+		n += (a.shape[i] - 1) * s
 	}
-	data, err := a.inflate()
+	return n
+}
+
+// bytes is the part of the block that the elements lie in.
+func (a array) bytes() ([]byte, error) {
+	if slices.Contains(a.shape, 0) {
+		return nil, nil // wherever it is
+	}
+	size := a.dtype.Size()
+	from, to := a.offset*size, (a.offset+a.span())*size
+	if a.deflated == nil {
+		return a.data[from:to:to], nil
+	}
+	data, err := a.deflated.read(uint64(from), uint64(to))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", a.name, err)
 	}
@@ -141,18 +156,16 @@ func (a array) tensor() (Tensor, error) {
 	if err != nil {
 		return t, err
 	}
-	n, _ := elements(a.shape)
 	if a.rowMajor() {
-		if n > 0 {
-			t.Data = data[a.offset*size:][: n*size : n*size]
-		}
+		t.Data = data
 		return t, nil
 	}
+	n, _ := elements(a.shape)
 	if size > 4 {
 		return t, fmt.Errorf("tensor %q: %s cannot be transposed", a.name, a.dtype)
 	}
 	t.Data = make([]byte, n*size)
-	gather(t.Data, data[a.offset*size:], a.shape, a.stride, size)
+	gather(t.Data, data, a.shape, a.stride, size)
 	return t, nil
 }
 

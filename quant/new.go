@@ -24,7 +24,7 @@ func New(c Config, p Preprocess, fill func(name string, shape []int, dst []float
 		dst := make([]float32, n)
 		fill(s.name, s.shape, dst)
 		t := float32Tensor(s.name, s.shape, dst)
-		if err := t.finite(); err != nil {
+		if err := t.finite(0); err != nil {
 			return nil, err
 		}
 		made.weights[s.name] = weightOf(t)

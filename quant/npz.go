@@ -62,7 +62,7 @@ func openNPZ(a *archive) (*source, error) {
 // inflated when they are asked for.
 func numpyArray(f *zip.File, b block) (array, error) {
 	head := b.data
-	if b.inflate != nil {
+	if b.deflated != nil {
 		var err error
 		if head, err = inflate(f, min(f.UncompressedSize64, maxNumpyHeader+12)); err != nil {
 			return array{}, err
@@ -90,17 +90,12 @@ func numpyArray(f *zip.File, b block) (array, error) {
 			step *= max(1, d)
 		}
 	}
-	if b.inflate == nil {
+	if b.deflated == nil {
 		a.data = b.data[n:]
 		return a, nil
 	}
-	a.inflate = func() ([]byte, error) {
-		data, err := b.inflate()
-		if err != nil {
-			return nil, err
-		}
-		return data[n:], nil
-	}
+	a.deflated = b.deflated
+	a.deflated.start = uint64(n)
 	return a, nil
 }
 

@@ -27,6 +27,41 @@ func numpyDict(descr, fortran, shape string) string {
 func jaxFile(t testing.TB, c Config, method uint16) []byte {
 	t.Helper()
 	var entries []zipEntry
+	for name, a := range jaxArrays(t, c) {
+		entries = append(entries, zipEntry{name + ".npy", numpyOf(a.Shape, a.Data), method})
+	}
+	return zipFile(t, entries...)
+}
+
+// stackedFile is jaxFile, but with the blocks' tensors one behind the other.
+func stackedFile(t testing.TB, c Config, method uint16) []byte {
+	t.Helper()
+	var entries []zipEntry
+	arrays := jaxArrays(t, c)
+	for name, a := range arrays {
+		rest, ok := strings.CutPrefix(name, "Transformer/encoderblock_0/")
+		if ok {
+			var data []byte
+			for i := range c.Depth {
+				data = append(data, arrays[fmt.Sprintf("Transformer/encoderblock_%d/%s", i, rest)].Data...)
+			}
+			entries = append(entries, zipEntry{"Transformer/encoderblock/" + rest + ".npy", numpyOf(append([]int{c.Depth}, a.Shape...), data), method})
+		} else if !strings.HasPrefix(name, "Transformer/encoderblock_") {
+			entries = append(entries, zipEntry{name + ".npy", numpyOf(a.Shape, a.Data), method})
+		}
+	}
+	return zipFile(t, entries...)
+}
+
+func numpyOf(shape []int, data []byte) []byte {
+	text := strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", ", ")
+	return numpyFile(numpyDict("<f4", "False", "("+text+",)"), data)
+}
+
+// jaxArrays are the arrays of a JAX ViT by name.
+func jaxArrays(t testing.TB, c Config) map[string]Tensor {
+	t.Helper()
+	arrays := map[string]Tensor{}
 	for name, tensor := range canonicalTensors(c) {
 		o := jaxOrigins(name)[0]
 		shape := tensor.Shape
@@ -49,17 +84,19 @@ func jaxFile(t testing.TB, c Config, method uint16) []byte {
 		}
 		stored, err := a.tensor()
 		require.NoError(t, err)
-		text := strings.ReplaceAll(strings.Trim(fmt.Sprint(stored.Shape), "[]"), " ", ", ")
-		entries = append(entries, zipEntry{o.name + ".npy", numpyFile(numpyDict("<f4", "False", "("+text+",)"), stored.Data), method})
+		arrays[o.name] = stored
 	}
-	return zipFile(t, entries...)
+	return arrays
 }
 
 func TestOpenJAX(t *testing.T) {
 	want := tinyConfig
 	want.Activation, want.Architecture = GELUTanh, ""
-	for _, method := range []uint16{zip.Store, zip.Deflate} {
-		c, err := Open(writeTemp(t, "weights", jaxFile(t, tinyConfig, method)), Options{CropFraction: 0.8, Interpolation: Bicubic})
+	for _, file := range [][]byte{
+		jaxFile(t, tinyConfig, zip.Store), jaxFile(t, tinyConfig, zip.Deflate),
+		stackedFile(t, tinyConfig, zip.Store), stackedFile(t, tinyConfig, zip.Deflate),
+	} {
+		c, err := Open(writeTemp(t, "weights", file), Options{CropFraction: 0.8, Interpolation: Bicubic})
 		require.NoError(t, err)
 		defer c.Close()
 		require.Equal(t, "JAX ViT", c.Family)

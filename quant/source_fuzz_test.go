@@ -27,7 +27,7 @@ func FuzzTorch(f *testing.F) {
 func FuzzTorchLegacy(f *testing.F) { fuzzSource(f, legacyFile(f, timmModel(fuzzConfig).tensors)) }
 
 func FuzzNPZ(f *testing.F) {
-	fuzzSource(f, jaxFile(f, fuzzConfig, zip.Store), jaxFile(f, fuzzConfig, zip.Deflate))
+	fuzzSource(f, jaxFile(f, fuzzConfig, zip.Store), jaxFile(f, fuzzConfig, zip.Deflate), stackedFile(f, fuzzConfig, zip.Deflate))
 }
 
 func fuzzSource(f *testing.F, seeds ...[]byte) {

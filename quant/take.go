@@ -26,7 +26,7 @@ func (w weight) dtype() DType {
 
 // inPlace reports whether tensor is a view.
 func (w weight) inPlace() bool {
-	return w.scale == nil && w.array.inflate == nil && w.array.rowMajor()
+	return w.scale == nil && w.array.deflated == nil && w.array.rowMajor()
 }
 
 // tensor lays the weight out under its canonical name.
@@ -166,6 +166,9 @@ func checkValues(a array) error {
 	if !a.dtype.Float() && a.dtype != I8 {
 		return nil // the type is refused where it matters
 	}
+	if n, _ := elements(a.shape); a.deflated != nil && a.dtype.Float() && n > 0 && n == a.span() {
+		return checkDeflated(a, n)
+	}
 	t, err := a.tensor()
 	if err != nil {
 		return err
@@ -177,7 +180,26 @@ func checkValues(a array) error {
 		}
 		return err
 	}
-	return t.finite()
+	return t.finite(0)
+}
+
+// checkDeflated does what checkValues does with the n elements of an array that
+// is compressed, in whatever order it stores them. The array may be all blocks of
+// a model, too large to be held beside the one that is being quantized.
+func checkDeflated(a array, n int) error {
+	const piece = 1 << 18 // elements
+	size := a.dtype.Size()
+	for i := 0; i < n; i += piece {
+		from, to := a.offset+i, a.offset+min(n, i+piece)
+		data, err := a.deflated.read(uint64(from*size), uint64(to*size))
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", a.name, err)
+		}
+		if err := (Tensor{Name: a.name, DType: a.dtype, Shape: a.shape, Data: data}).finite(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkScales reports a scale that is not positive.

@@ -59,7 +59,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 	if !t.DType.Float() {
 		return nil, fmt.Errorf("tensor %q: dtype is %s; want F32, F16 or BF16", t.Name, t.DType)
 	}
-	if err := t.finite(); err != nil {
+	if err := t.finite(0); err != nil {
 		return nil, err
 	}
 	n := len(t.Data) / t.DType.Size()
@@ -90,7 +90,7 @@ func (t Tensor) float(i int) float32 {
 // finite reports the first element of a float tensor that is NaN or infinite.
 // Such elements are the ones whose exponent bits are all ones: adding one to
 // the exponent carries into the sign's place.
-func (t Tensor) finite() error {
+func (t Tensor) finite(first int) error {
 	var carry uint32
 	switch t.DType {
 	case F32:
@@ -114,7 +114,7 @@ func (t Tensor) finite() error {
 	}
 	for i := range len(t.Data) / t.DType.Size() {
 		if v := float64(t.float(i)); math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("tensor %q: element %d of %v is %g; weights must be finite", t.Name, i, t.Shape, v)
+			return fmt.Errorf("tensor %q: element %d of %v is %g; weights must be finite", t.Name, first+i, t.Shape, v)
 		}
 	}
 	return nil

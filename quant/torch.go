@@ -38,7 +38,7 @@ type torchTensor struct {
 func (t *torchTensor) array(name string) array {
 	return array{
 		name: name, dtype: t.storage.dtype, shape: t.shape, stride: t.stride, offset: t.offset,
-		data: t.storage.data.data, inflate: t.storage.data.inflate,
+		data: t.storage.data.data, deflated: t.storage.data.deflated,
 	}
 }
 
