@@ -15,12 +15,17 @@
 #define MUL_4S(vm, vn, vd)        WORD $(0x4ea09c00 | (vm)<<16 | (vn)<<5 | (vd)) // mul vd.4s, vn.4s, vm.4s
 #define MUL_4S_LANE(i, vm, vn, vd) WORD $(0x4f808000 | ((i)&1)<<21 | ((i)>>1)<<11 | (vm)<<16 | (vn)<<5 | (vd)) // mul vd.4s, vn.4s, vm.s[i]
 #define MLS_4S_LANE(i, vm, vn, vd) WORD $(0x6f804000 | ((i)&1)<<21 | ((i)>>1)<<11 | (vm)<<16 | (vn)<<5 | (vd)) // mls vd.4s, vn.4s, vm.s[i]
+#define MLA_4S_LANE(i, vm, vn, vd) WORD $(0x6f800000 | ((i)&1)<<21 | ((i)>>1)<<11 | (vm)<<16 | (vn)<<5 | (vd)) // mla vd.4s, vn.4s, vm.s[i]
 #define ADD_4S(vm, vn, vd)        WORD $(0x4ea08400 | (vm)<<16 | (vn)<<5 | (vd)) // add vd.4s, vn.4s, vm.4s
 #define SHL_4S(i, vn, vd)         WORD $(0x4f205400 | (i)<<16 | (vn)<<5 | (vd)) // shl vd.4s, vn.4s, #i
 #define NEG_4S(vn, vd)            WORD $(0x6ea0b800 | (vn)<<5 | (vd)) // neg vd.4s, vn.4s
 
 // Narrowing: the lower halves of two registers, and with saturation.
 #define UZP1_8H(vm, vn, vd)       WORD $(0x4e401800 | (vm)<<16 | (vn)<<5 | (vd)) // uzp1 vd.8h, vn.8h, vm.8h
+#define SQSHRUN_4H(vn, vd)        WORD $(0x2f108400 | (vn)<<5 | (vd)) // sqshrun vd.4h, vn.4s, #16
+#define SQSHRUN2_8H(vn, vd)       WORD $(0x6f108400 | (vn)<<5 | (vd)) // sqshrun2 vd.8h, vn.4s, #16
+#define UQSHRN_8B(vn, vd)         WORD $(0x2f0a9400 | (vn)<<5 | (vd)) // uqshrn vd.8b, vn.8h, #6
+#define UQSHRN2_16B(vn, vd)       WORD $(0x6f0a9400 | (vn)<<5 | (vd)) // uqshrn2 vd.16b, vn.8h, #6
 #define SQXTN_8B(vn, vd)          WORD $(0x0e214800 | (vn)<<5 | (vd)) // sqxtn vd.8b, vn.8h
 #define SQXTN2_16B(vn, vd)        WORD $(0x4e214800 | (vn)<<5 | (vd)) // sqxtn2 vd.16b, vn.8h
 

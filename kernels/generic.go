@@ -21,4 +21,6 @@ var generic = implementation{
 	maximum:     genericMaximum,
 	exp:         genericExp,
 	gelu:        genericGELU,
+	resample:    genericResample,
+	blend:       genericBlend,
 }

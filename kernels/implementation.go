@@ -37,6 +37,10 @@ type implementation struct {
 	maximum   func(x []float32, m float32) float32
 	exp       func(x []float32, m float32) laneSums
 	gelu      func(x []float32)
+
+	// Resampling (resample.go).
+	resample func(dst, src []byte, first, coeffs []int32, taps int)
+	blend    func(dst, rows []byte, stride int, coeffs []int32) // a multiple of lanes bytes
 }
 
 // active is the implementation in use, chosen once.

@@ -47,6 +47,8 @@ var avx2 = implementation{
 	maximum:     maximumAVX2,
 	exp:         expAVX2,
 	gelu:        geluAVX2,
+	resample:    resampleAVX2,
+	blend:       blendAVX2,
 }
 
 // avxvnni has VPDPBUSD, which sums four products of uint8 and int8 in an int32.
@@ -181,6 +183,12 @@ func expAVX2(x []float32, m float32) (l laneSums) // genericExp
 
 //go:noescape
 func geluAVX2(x []float32) // genericGELU
+
+//go:noescape
+func resampleAVX2(dst, src []byte, first, coeffs []int32, taps int) // genericResample
+
+//go:noescape
+func blendAVX2(dst, rows []byte, stride int, coeffs []int32) // genericBlend
 
 //go:noescape
 func quantizeUint8AVX512(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, plus 128

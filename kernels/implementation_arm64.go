@@ -46,6 +46,8 @@ var neon = implementation{
 	maximum:     maximumNEON,
 	exp:         expNEON,
 	gelu:        geluNEON,
+	resample:    resampleNEON,
+	blend:       blendNEON,
 }
 
 // dotprod has SDOT, which sums four products in an int32: the Cortex-A76 of the
@@ -115,6 +117,12 @@ func expNEON(x []float32, m float32) (l laneSums) // genericExp
 
 //go:noescape
 func geluNEON(x []float32) // genericGELU
+
+//go:noescape
+func resampleNEON(dst, src []byte, first, coeffs []int32, taps int) // genericResample
+
+//go:noescape
+func blendNEON(dst, rows []byte, stride int, coeffs []int32) // genericBlend
 
 // pause waits a moment in a spinning loop, some 50 ns.
 func pause()

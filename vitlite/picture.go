@@ -14,6 +14,12 @@ type Picture interface {
 	RowRGB(dst []byte, y int)
 }
 
+// spans are pictures that give parts of rows, too: a crop needs no more.
+type spans interface {
+	// SpanRGB fills dst with the len(dst)/3 pixels of row y that start at x.
+	SpanRGB(dst []byte, x, y int)
+}
+
 // PictureOf adapts a decoded image, without a copy. Alpha is dropped, not
 // blended, as Pillow's convert("RGB") does. The image must not change while
 // the Picture is used.

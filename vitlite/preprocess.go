@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"vitedge/kernels"
 	"vitedge/quant"
 )
 
@@ -33,7 +34,7 @@ type Preprocessor struct {
 	plans []*plan // most recently used first, at most maxPlans
 
 	// Scratch memory, grown to the largest plan seen.
-	row    []byte  // source row, and taps pixels beyond it
+	row    []byte  // source row, and what the filter reads beyond it
 	ring   []byte  // [rows.taps][3*columns] resampled rows; row y is at y mod rows.taps
 	coeffs []int32 // [rows.taps] of an output row, in the order of the ring
 }
@@ -42,6 +43,8 @@ type Preprocessor struct {
 type plan struct {
 	width, height int // of the source
 	columns, rows axis
+	filter        *kernels.Resampling // of columns
+	left, right   int                 // source columns that have a coefficient
 }
 
 // NewPreprocessor checks p.
@@ -93,16 +96,20 @@ func (p *Preprocessor) Process(dst []byte, pic Picture) error {
 		p.border(dst)
 	}
 
-	src := p.row[:3*width]
-	padded := p.row[:3*(width+columns.taps)]
+	part, _ := pic.(spans)
+	seen := p.row[3*pl.left : 3*pl.right]
 	stride := 3 * (columns.hi - columns.lo)
 	taps := rows.taps
 	ring, coeffs := p.ring[:taps*stride], p.coeffs[:taps]
 	next := 0 // source row to read next
 	for i, first := range rows.first {
 		for next = max(next, int(first)); next < int(first+rows.count[i]); next++ {
-			pic.RowRGB(src, next)
-			resampleRow(ring[next%taps*stride:][:stride], padded, columns)
+			if part != nil {
+				part.SpanRGB(seen, pl.left, next)
+			} else {
+				pic.RowRGB(p.row[:3*width], next)
+			}
+			kernels.ResampleRGB(ring[next%taps*stride:][:stride], p.row, pl.filter)
 		}
 		// Slots of the ring beyond the count hold old rows; their coefficients
 		// are 0.
@@ -110,7 +117,7 @@ func (p *Preprocessor) Process(dst []byte, pic Picture) error {
 		slot := int(first) % taps
 		copy(coeffs[slot:], k)
 		copy(coeffs, k[taps-slot:])
-		blendRows(dst[3*((rows.lo+i)*crop+columns.lo):][:stride], ring, coeffs)
+		kernels.BlendRows(dst[3*((rows.lo+i)*crop+columns.lo):][:stride], ring, coeffs)
 	}
 	return nil
 }
@@ -136,6 +143,12 @@ func (p *Preprocessor) plan(width, height int) *plan {
 		columns: newAxis(p.p.Interpolation, width, w, p.p.Crop),
 		rows:    newAxis(p.p.Interpolation, height, h, p.p.Crop),
 	}
+	c := &pl.columns
+	pl.filter = kernels.NewResampling(c.first, c.coeffs, c.taps)
+	pl.left = int(c.first[0])
+	for i, first := range c.first {
+		pl.right = max(pl.right, int(first+c.count[i]))
+	}
 	if len(p.plans) < maxPlans {
 		p.plans = append(p.plans, nil)
 	}
@@ -143,7 +156,7 @@ func (p *Preprocessor) plan(width, height int) *plan {
 	p.plans[0] = pl
 
 	stride := 3 * (pl.columns.hi - pl.columns.lo)
-	p.row = grown(p.row, 3*(width+pl.columns.taps))
+	p.row = grown(p.row, max(3*width, pl.filter.Reach()))
 	p.ring = grown(p.ring, pl.rows.taps*stride)
 	p.coeffs = grown(p.coeffs, pl.rows.taps)
 	return pl

@@ -3,6 +3,7 @@ package vitlite
 import (
 	"math"
 
+	"vitedge/kernels"
 	"vitedge/quant"
 )
 
@@ -16,12 +17,8 @@ import (
 // at c = (i + 0.5) * s in the source, s = in/out. The filter is stretched by
 // max(s, 1), which is the antialiasing, and sampled at the centers of the
 // source pixels within its support around c. The samples are normalized to sum
-// to 1 and rounded to fixed point with coefficientBits. Pixels are clipped to
-// 8 bits after the horizontal pass and again after the vertical one.
-
-// coefficientBits is the precision of a coefficient: 32 bits less 8 for the
-// pixel and 2 for filters whose coefficients go below 0 and above 1.
-const coefficientBits = 32 - 8 - 2
+// to 1 and rounded to fixed point with kernels.ResampleBits. Pixels are clipped
+// to 8 bits after the horizontal pass and again after the vertical one.
 
 // filter is an interpolation kernel: zero outside (-support, support).
 type filter struct {
@@ -92,7 +89,7 @@ func sinPi(x float64) float64 {
 // destination positions lo to hi come from the source, the others are border.
 type axis struct {
 	lo, hi int
-	taps   int     // coefficients of a position, an even number
+	taps   int     // coefficients of a position
 	first  []int32 // [hi-lo] first source pixel of each position
 	count  []int32 // [hi-lo] source pixels of each position, at most taps
 	coeffs []int32 // [hi-lo][taps] fixed point; zero from count on
@@ -132,7 +129,7 @@ func (a *axis) antialiased(f filter, in, out, offset int) {
 		most = max(most, end-first)
 	}
 
-	a.taps = (most + 1) &^ 1
+	a.taps = most
 	a.coeffs = make([]int32, len(a.first)*a.taps)
 	weights := make([]float64, most)
 	for i, first := range a.first {
@@ -144,7 +141,7 @@ func (a *axis) antialiased(f filter, in, out, offset int) {
 			sum += w[j]
 		}
 		for j, v := range w {
-			fixed := float64(v/sum) * (1 << coefficientBits)
+			fixed := float64(v/sum) * (1 << kernels.ResampleBits)
 			a.coeffs[i*a.taps+j] = int32(fixed + math.Copysign(0.5, fixed))
 		}
 	}
@@ -153,7 +150,7 @@ func (a *axis) antialiased(f filter, in, out, offset int) {
 // nearest takes the source pixel that holds the center. Pillow steps to the
 // center by repeated addition, whose rounding decides ties.
 func (a *axis) nearest(in, out, offset int) {
-	a.taps = 2
+	a.taps = 1
 	a.coeffs = make([]int32, len(a.first)*a.taps)
 	scale := float64(in) / float64(out)
 	c := scale * 0.5
@@ -162,79 +159,7 @@ func (a *axis) nearest(in, out, offset int) {
 	}
 	for i := range a.first {
 		a.first[i], a.count[i] = int32(min(c, float64(in-1))), 1
-		a.coeffs[i*a.taps] = 1 << coefficientBits
+		a.coeffs[i*a.taps] = 1 << kernels.ResampleBits
 		c += scale
 	}
-}
-
-// resampleRow filters one row of interleaved RGB:
-//
-//	dst[3i+c] = clip(Σ_t a.coeffs[i][t] · src[3(a.first[i]+t)+c])
-//
-// dst has 3*(a.hi-a.lo) bytes. src goes a.taps pixels beyond the row; what is
-// there does not matter, its coefficients are 0.
-func resampleRow(dst, src []byte, a *axis) {
-	taps := a.taps
-	for i, first := range a.first {
-		k := a.coeffs[i*taps:][:taps]
-		s := src[3*int(first):][:3*taps]
-		r, g, b := int32(half), int32(half), int32(half)
-		// Conditions on both lengths leave no bounds check inside.
-		for len(k) >= 4 && len(s) >= 12 {
-			k0, k1, k2, k3 := k[0], k[1], k[2], k[3]
-			r += k0*int32(s[0]) + k1*int32(s[3]) + k2*int32(s[6]) + k3*int32(s[9])
-			g += k0*int32(s[1]) + k1*int32(s[4]) + k2*int32(s[7]) + k3*int32(s[10])
-			b += k0*int32(s[2]) + k1*int32(s[5]) + k2*int32(s[8]) + k3*int32(s[11])
-			k, s = k[4:], s[12:]
-		}
-		if len(k) >= 2 && len(s) >= 6 {
-			k0, k1 := k[0], k[1]
-			r += k0*int32(s[0]) + k1*int32(s[3])
-			g += k0*int32(s[1]) + k1*int32(s[4])
-			b += k0*int32(s[2]) + k1*int32(s[5])
-		}
-		d := (*[3]byte)(dst[3*i:])
-		d[0], d[1], d[2] = clip(r), clip(g), clip(b)
-	}
-}
-
-// blendRows filters vertically, rows being len(coeffs) rows of len(dst) bytes:
-//
-//	dst[x] = clip(Σ_t coeffs[t] · rows[t*len(dst)+x])
-func blendRows(dst, rows []byte, coeffs []int32) {
-	n := len(dst)
-	x := 0
-	for ; x+8 <= n; x += 8 {
-		s0, s1, s2, s3 := int32(half), int32(half), int32(half), int32(half)
-		s4, s5, s6, s7 := int32(half), int32(half), int32(half), int32(half)
-		at := x
-		for _, k := range coeffs {
-			r := (*[8]byte)(rows[at:])
-			s0 += k * int32(r[0])
-			s1 += k * int32(r[1])
-			s2 += k * int32(r[2])
-			s3 += k * int32(r[3])
-			s4 += k * int32(r[4])
-			s5 += k * int32(r[5])
-			s6 += k * int32(r[6])
-			s7 += k * int32(r[7])
-			at += n
-		}
-		*(*[8]byte)(dst[x:]) = [8]byte{clip(s0), clip(s1), clip(s2), clip(s3), clip(s4), clip(s5), clip(s6), clip(s7)}
-	}
-	for ; x < n; x++ {
-		s := int32(half)
-		for t, k := range coeffs {
-			s += k * int32(rows[t*n+x])
-		}
-		dst[x] = clip(s)
-	}
-}
-
-// half rounds the shift of clip to nearest.
-const half = 1 << (coefficientBits - 1)
-
-// clip brings a sum of products back to 8 bits.
-func clip(v int32) byte {
-	return byte(min(max(v>>coefficientBits, 0), 255))
 }
