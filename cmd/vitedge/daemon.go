@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,9 @@ func newDaemon(cfg *config.Config, log *slog.Logger, level *slog.LevelVar, load 
 // named puts the device's id where the configuration says {id}.
 func (d *daemon) named(text string) string { return strings.ReplaceAll(text, "{id}", d.id) }
 
+// name is that of the device for people.
+func (d *daemon) name() string { return cmp.Or(d.cfg.Device.Name, d.id) }
+
 func (d *daemon) model() publish.Model {
 	info := d.engine.Info()
 	return publish.Model{Name: info.Name, SHA256: info.SHA256, Kernel: info.Kernel}
@@ -168,12 +172,8 @@ func (d *daemon) linkOptions(topics publish.Topics) link.Options {
 
 // discovery describes the device to Home Assistant.
 func (d *daemon) discovery(topics publish.Topics) *publish.Discovery {
-	name := d.cfg.Device.Name
-	if name == "" {
-		name = d.id
-	}
 	return &publish.Discovery{
-		Topics: topics, Prefix: d.cfg.HomeAssistant.Prefix, ID: d.id, Name: name, Board: machine.Model(), Version: programVersion(),
+		Topics: topics, Prefix: d.cfg.HomeAssistant.Prefix, ID: d.id, Name: d.name(), Board: machine.Model(), Version: programVersion(),
 		Sources: d.cfg.CameraNames(), Labels: d.engine.Info().Labels, Image: d.cfg.MQTT.Image, Commands: d.cfg.MQTT.Commands,
 		Heat: machine.Health().TemperatureC != nil,
 	}
@@ -200,6 +200,10 @@ func (d *daemon) controlSources() []string {
 func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 	c := d.cfg.Cameras[name]
 	log := d.log.With("camera", name)
+	var viewer pipeline.Viewer
+	if d.web != nil {
+		viewer = d.web.Viewer(name)
+	}
 	return pipeline.New(pipeline.Options{
 		Name: name,
 		Open: func(ctx context.Context) (camera.Camera, error) {
@@ -213,6 +217,7 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 		Inspector:  camera.Inspector{MaxAge: c.MaxAge, FrozenAfter: c.FrozenAfter, DarkBelow: c.DarkLevel},
 		Settings:   d.settings(name),
 		Sinks:      d.sinks,
+		Viewer:     viewer,
 		Log:        d.log,
 	})
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"time"
 
 	"vitedge/cmd/vitedge/internal/link"
+	"vitedge/cmd/vitedge/internal/pipeline"
 	"vitedge/cmd/vitedge/internal/web"
 )
 
@@ -69,8 +71,13 @@ func (d *daemon) listen() error {
 	sources := web.Sources{
 		Cameras: d.cfg.CameraNames(), Version: programVersion(), Model: model.Name, SHA256: model.SHA256, Kernel: model.Kernel,
 		Outbox: d.outbox.Stats, Machine: machine,
+		Name: d.name(), Board: machine.Model(), Session: d.session, Started: d.started,
+		Settings: func(name string) pipeline.Settings { return d.pipelines[name].Settings() },
 	}
 	if d.link != nil {
+		if u, err := url.Parse(d.cfg.MQTT.URL); err == nil {
+			sources.Broker = u.Host
+		}
 		sources.Link = func() link.Stats { return d.link.Stats() }
 		sources.Commands = func() uint64 { return d.control.Dropped() }
 	}
@@ -81,9 +88,10 @@ func (d *daemon) listen() error {
 	}
 	var err error
 	d.web, err = web.Listen(web.Options{
-		Listen: d.cfg.HTTP.Listen, Hosts: hosts, Feed: feed, Metrics: metrics.Gatherer(), Cameras: d.cfg.CameraNames(),
+		Sources: sources, Listen: d.cfg.HTTP.Listen, Hosts: hosts, Feed: feed, Metrics: metrics.Gatherer(),
 		Snapshot: func(ctx context.Context, name string) ([]byte, error) { return d.pipelines[name].Snapshot(ctx) },
-		Health:   d.hanging, Ready: d.unready, Version: programVersion(), Log: d.log,
+		Wake:     func(name string) { d.pipelines[name].Wake() },
+		Health:   d.hanging, Ready: d.unready, Log: d.log,
 	})
 	if err != nil {
 		return err

@@ -116,6 +116,8 @@ func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Pre
 	if err := f.Decode(&e.picture); err != nil {
 		return nil, t, err
 	}
+	t.Decode = time.Since(began)
+	began = time.Now()
 	if err := e.preprocessor.Process(e.pixels, &e.picture); err != nil {
 		return nil, t, fmt.Errorf("%w: %w", camera.ErrCorrupt, err)
 	}

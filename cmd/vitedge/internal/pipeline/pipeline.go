@@ -43,7 +43,8 @@ type Report struct {
 
 // Timing is where the time of one classification went.
 type Timing struct {
-	Preprocess time.Duration // decoding, resizing
+	Decode     time.Duration // from the camera's format to rows; about 0 for raw ones
+	Preprocess time.Duration // resizing to the model's size
 	Infer      time.Duration // the model
 }
 
@@ -69,12 +70,18 @@ type Result struct {
 	Age      time.Duration        // of the frame when preprocessing began
 	Light    camera.Light         // in the picture
 	Vote     vitlite.Prediction   // best class, or Unknown
-	Top      []vitlite.Prediction // best first; valid during the call
+	Top      []vitlite.Prediction // best first, as many as the settings say; valid during the call
+	Best     []vitlite.Prediction // the same and at least Shown; valid during the call
 	Decision Decision
 	Timing   Timing
 	Total    time.Duration // from taking the frame to deciding
+	Publish  time.Duration // in the sinks before the one that is told
 	Asked    bool          // somebody asked for this very classification
 }
+
+// Shown is how many classes a result has for people to look at, where the
+// model has as many.
+const Shown = 5
 
 // Sink is told what happens. It is called from one goroutine for each camera
 // and must not block.
@@ -101,6 +108,7 @@ type Options struct {
 	Inspector  camera.Inspector // says which frames are to be believed
 	Settings   Settings
 	Sinks      []Sink
+	Viewer     Viewer // nil: nobody ever looks
 	Log        *slog.Logger
 }
 
@@ -125,7 +133,9 @@ type Pipeline struct {
 	top       []vitlite.Prediction
 	sequence  uint64 // after that of the last frame
 	started   bool
-	failure   string // of the model, logged last
+	live      bool         // the source goes on whether or not it is looked at
+	held      camera.Frame // a copy of the frame that is classified while others are viewed
+	failure   string       // of the model, logged last
 }
 
 // New makes a pipeline that does nothing yet.
@@ -158,6 +168,11 @@ func (p *Pipeline) Set(s Settings) {
 	p.mu.Lock()
 	p.settings = s
 	p.mu.Unlock()
+	p.Wake()
+}
+
+// Wake has a pipeline that waits look at its settings and viewers.
+func (p *Pipeline) Wake() {
 	select {
 	case p.changed <- struct{}{}:
 	default:
@@ -239,6 +254,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) idle(ctx context.Context, wait time.Duration) (*request, bool) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	defer p.view(ctx)()
 	select {
 	case r := <-p.requests:
 		return &r, true
@@ -287,25 +303,26 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	if p.started && f.Sequence > p.sequence {
 		p.dropped(Skipped, f.Sequence-p.sequence)
 	}
-	p.started, p.sequence = true, f.Sequence+1
+	p.started, p.sequence, p.live = true, f.Sequence+1, f.Name == ""
 	if err := p.inspector.Frame(f); err != nil {
 		return p.refused(err)
 	}
 	p.isUp()
+	p.show(f)
 
 	if asked != nil && asked.snapshot {
 		asked.snap(f)
 		return nil
 	}
-	if len(p.top) != s.Top {
-		p.top = make([]vitlite.Prediction, s.Top)
+	if n := max(s.Top, Shown); len(p.top) != n {
+		p.top = make([]vitlite.Prediction, n)
 	}
-	top, report, err := p.o.Classifier.Classify(p.top, f)
+	best, report, err := p.classify(ctx, f)
 	p.alive()
 	switch {
 	case errors.Is(err, camera.ErrCorrupt):
 		return p.refused(err)
-	case err == nil && len(top) == 0:
+	case err == nil && len(best) == 0:
 		err = errors.New("the model has no classes")
 		fallthrough
 	case err != nil:
@@ -317,14 +334,15 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	light := p.inspector.Light(report.Luma)
 	p.sees(lights[light], nil)
 
-	vote := Vote(top[0], s.Threshold)
+	vote := Vote(best[0], s.Threshold)
 	now := time.Now()
 	r := Result{
 		Source: p.o.Name, Time: f.Time, Width: f.Width, Height: f.Height, Age: max(taken.Sub(f.Time), 0),
-		Light: light, Vote: vote, Top: top, Decision: p.decider.Add(now, vote),
+		Light: light, Vote: vote, Top: best[:min(s.Top, len(best))], Best: best, Decision: p.decider.Add(now, vote),
 		Timing: report.Timing, Total: now.Sub(taken), Asked: asked != nil,
 	}
 	for _, sink := range p.o.Sinks {
+		r.Publish = time.Since(now)
 		sink.Classified(&r)
 	}
 	asked.done()

@@ -77,7 +77,7 @@ func (b *byPixel) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite
 		return nil, Report{}, err
 	}
 	dst[0] = vitlite.Prediction{Index: int(class), Label: fmt.Sprintf("class %d", class), Score: 0.9}
-	return dst[:1], Report{Timing{time.Millisecond, 2 * time.Millisecond}, b.luma}, nil
+	return dst[:1], Report{Timing{Preprocess: time.Millisecond, Infer: 2 * time.Millisecond}, b.luma}, nil
 }
 
 // recorder is a sink that keeps everything.

@@ -44,7 +44,7 @@ type Prediction struct {
 
 // Latency is where the time went, in milliseconds.
 type Latency struct {
-	Pre   float64 `json:"pre"`
+	Pre   float64 `json:"pre"` // decoding and resizing
 	Infer float64 `json:"infer"`
 	Total float64 `json:"total"`
 }
@@ -159,7 +159,7 @@ func (p *Publisher) prediction(r *pipeline.Result, shown vitlite.Prediction, sta
 		TS: timestamp(r.Time), Clock: p.clock(), MonoMS: r.Time.Sub(p.o.Started).Milliseconds(),
 		Source: r.Source, Label: shown.Label, Index: shown.Index, Score: probability(shown.Score), Stable: stable,
 		Top: top, Model: p.o.Model().ID(),
-		LatencyMS: Latency{Pre: milliseconds(r.Timing.Preprocess), Infer: milliseconds(r.Timing.Infer), Total: milliseconds(r.Total)},
+		LatencyMS: Latency{Pre: milliseconds(r.Timing.Decode + r.Timing.Preprocess), Infer: milliseconds(r.Timing.Infer), Total: milliseconds(r.Total)},
 		Frame:     Frame{Width: r.Width, Height: r.Height, AgeMS: milliseconds(r.Age)},
 	}
 }

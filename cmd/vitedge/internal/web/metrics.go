@@ -2,6 +2,7 @@ package web
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -33,8 +34,14 @@ var buckets = prometheus.ExponentialBucketsRange(1e-4, 10, 16)
 
 // Sources are what others than the pipelines know. Nil ones have no metrics.
 type Sources struct {
+	Name     string // of the device
+	Board    string
+	Session  string
+	Started  time.Time
 	Cameras  []string
+	Settings func(camera string) pipeline.Settings // may be nil
 	Version  string
+	Broker   string // HOST:PORT
 	Model    string // name
 	SHA256   string // of the model file
 	Kernel   string
@@ -141,6 +148,7 @@ func (m *Metrics) others(s Sources) {
 // Classified counts one frame.
 func (m *Metrics) Classified(r *pipeline.Result) {
 	m.classify.WithLabelValues(r.Source).Inc()
+	m.stages.WithLabelValues(r.Source, "decode").Observe(r.Timing.Decode.Seconds())
 	m.stages.WithLabelValues(r.Source, "preprocess").Observe(r.Timing.Preprocess.Seconds())
 	m.stages.WithLabelValues(r.Source, "infer").Observe(r.Timing.Infer.Seconds())
 	m.stages.WithLabelValues(r.Source, "total").Observe(r.Total.Seconds())

@@ -1,14 +1,20 @@
 // Package web is the daemon's HTTP server: health, metrics, and what the
 // cameras see. It only answers; nothing can be changed through it.
 //
-//	GET /                 what there is
+//	GET /                 the live page; its files are under /page/
 //	GET /healthz          200 as long as nothing hangs
 //	GET /readyz           200 when cameras deliver and the broker is connected
 //	GET /metrics          for Prometheus
 //	GET /version
 //	GET /api/v1/latest    the last prediction of each camera
-//	GET /api/v1/events    predictions as they are made, server-sent events
-//	GET /snapshot.jpg     a picture, ?camera=NAME where there are several
+//	GET /api/v1/history   the last minutes of a camera
+//	GET /api/v1/status    cameras, broker, model, machine
+//	GET /api/v1/events    predictions as they are made and the status every two
+//	                      seconds, server-sent events
+//	GET /snapshot.jpg     a picture
+//	GET /stream.mjpg      pictures, ?fps=10; encoded only while somebody looks
+//
+// What is of one camera takes ?camera=NAME where there are several.
 //
 // It listens on the loopback interface unless told otherwise, and guards
 // against web pages of others that use a visitor's browser to get at it: a
@@ -19,7 +25,6 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -36,15 +41,15 @@ import (
 
 // Options make a Server.
 type Options struct {
+	Sources
 	Listen   string   // ADDRESS:PORT
 	Hosts    []string // names of this machine
 	Feed     *Feed
 	Metrics  prometheus.Gatherer
 	Snapshot func(ctx context.Context, camera string) ([]byte, error) // JPEG
-	Cameras  []string
-	Health   func() []string // what hangs
-	Ready    func() []string // what is not ready
-	Version  string
+	Wake     func(camera string)                                      // somebody begins to look; may be nil
+	Health   func() []string                                          // what hangs
+	Ready    func() []string                                          // what is not ready
 	Log      *slog.Logger
 }
 
@@ -53,6 +58,9 @@ type Server struct {
 	o        Options
 	listener net.Listener
 	snapshot chan struct{} // holds a value while a picture is taken
+	looking  chan struct{} // a value for each viewer of a stream
+	streams  map[string]*stream
+	page     page
 }
 
 // maxConnections bounds what clients can take up, those that read events
@@ -65,7 +73,14 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
-	return &Server{o: o, listener: limit(l, maxConnections), snapshot: make(chan struct{}, 1)}, nil
+	s := &Server{
+		o: o, listener: limit(l, maxConnections), snapshot: make(chan struct{}, 1), looking: make(chan struct{}, maxViewers),
+		streams: make(map[string]*stream), page: newPage(),
+	}
+	for _, name := range o.Cameras {
+		s.streams[name] = &stream{viewers: make(map[*viewer]struct{})}
+	}
+	return s, nil
 }
 
 // Addr is where the server listens.
@@ -100,7 +115,8 @@ func (s *Server) Run(ctx context.Context) error {
 // Handler is all routes behind the guard.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.index)
+	mux.HandleFunc("GET /{$}", s.page.index)
+	mux.HandleFunc("GET /page/{name}", s.page.file)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { verdict(w, s.o.Health()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { verdict(w, append(s.o.Health(), s.o.Ready()...)) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
@@ -109,7 +125,10 @@ func (s *Server) Handler() http.Handler {
 	})
 	mux.HandleFunc("GET /api/v1/latest", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.o.Feed.Latest()) })
 	mux.HandleFunc("GET /api/v1/events", s.events)
+	mux.HandleFunc("GET /api/v1/history", s.history)
+	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Status()) })
 	mux.HandleFunc("GET /snapshot.jpg", s.picture)
+	mux.HandleFunc("GET /stream.mjpg", s.stream)
 	return s.guard(mux)
 }
 
@@ -135,7 +154,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
@@ -156,17 +175,6 @@ func (s *Server) ownHost(hostport string) bool {
 	return host == "localhost" || slices.ContainsFunc(s.o.Hosts, func(own string) bool { return strings.EqualFold(own, host) })
 }
 
-func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "vitedge %s\n\n", s.o.Version)
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/version", "/api/v1/latest", "/api/v1/events"} {
-		fmt.Fprintln(w, path)
-	}
-	for _, name := range s.o.Cameras {
-		fmt.Fprintf(w, "/snapshot.jpg?camera=%s\n", name)
-	}
-}
-
 // verdict answers 200 if nothing is wrong, else 503 with the reasons.
 func verdict(w http.ResponseWriter, reasons []string) {
 	if len(reasons) == 0 {
@@ -182,18 +190,34 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	json.NewEncoder(w).Encode(v) // a client that has gone is no fault
 }
 
+// camera is the one that a request names, or the only one. It answers a request
+// that names none.
+func (s *Server) camera(w http.ResponseWriter, r *http.Request) (name string, ok bool) {
+	name = r.URL.Query().Get("camera")
+	if name == "" && len(s.o.Cameras) == 1 {
+		name = s.o.Cameras[0]
+	}
+	if !slices.Contains(s.o.Cameras, name) {
+		http.Error(w, "there is no such camera; the query ?camera= takes one of "+strings.Join(s.o.Cameras, ", "), http.StatusNotFound)
+		return "", false
+	}
+	return name, true
+}
+
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	if name, ok := s.camera(w, r); ok {
+		writeJSON(w, http.StatusOK, s.o.Feed.History(name))
+	}
+}
+
 // snapshotTime bounds the wait for a picture.
 const snapshotTime = 10 * time.Second
 
 // picture takes one frame. One at a time is taken, so that many clients do not
 // keep a camera from being classified.
 func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
-	camera := r.URL.Query().Get("camera")
-	if camera == "" && len(s.o.Cameras) == 1 {
-		camera = s.o.Cameras[0]
-	}
-	if !slices.Contains(s.o.Cameras, camera) {
-		http.Error(w, "there is no such camera; the query ?camera= takes one of "+strings.Join(s.o.Cameras, ", "), http.StatusNotFound)
+	camera, ok := s.camera(w, r)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), snapshotTime)
@@ -212,40 +236,4 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "image/jpeg")
 	w.Write(jpeg)
-}
-
-// keepalive is how often an event stream says that it is alive.
-const keepalive = 15 * time.Second
-
-// events streams predictions until the client or the server goes. A client
-// that reads too slowly misses some.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	control := http.NewResponseController(w)
-	feed, stop := s.o.Feed.Subscribe()
-	defer stop()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
-	ticker := time.NewTicker(keepalive)
-	defer ticker.Stop()
-	write := func(format string, args ...any) error {
-		control.SetWriteDeadline(time.Now().Add(keepalive))
-		if _, err := fmt.Fprintf(w, format, args...); err != nil {
-			return err
-		}
-		return control.Flush()
-	}
-	err := write(": vitedge\n\n")
-	for err == nil {
-		select {
-		case e := <-feed:
-			err = write("event: %s\ndata: %s\n\n", e.Name, e.Data)
-		case <-ticker.C:
-			err = write(": alive\n\n")
-		case <-r.Context().Done():
-			return
-		}
-	}
-	if !errors.Is(err, context.Canceled) {
-		s.o.Log.Debug("an event stream ended", "err", err)
-	}
 }

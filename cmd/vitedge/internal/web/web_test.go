@@ -49,9 +49,10 @@ func newMetrics() *Metrics {
 func newServer(t *testing.T, edit func(*Options)) *Server {
 	t.Helper()
 	o := Options{
-		Listen: "127.0.0.1:0", Hosts: []string{"pi.example"}, Feed: NewFeed(payload), Metrics: newMetrics().Gatherer(), Cameras: []string{"cam"},
+		Listen: "127.0.0.1:0", Hosts: []string{"pi.example"}, Feed: NewFeed(payload), Metrics: newMetrics().Gatherer(),
+		Sources:  Sources{Cameras: []string{"cam"}, Version: "1.2.3", Machine: device.FS("/nonexistent")},
 		Snapshot: func(_ context.Context, camera string) ([]byte, error) { return []byte("jpeg of " + camera), nil },
-		Health:   func() []string { return nil }, Ready: func() []string { return nil }, Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Health:   func() []string { return nil }, Ready: func() []string { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 	if edit != nil {
 		edit(&o)
@@ -233,19 +234,25 @@ func TestEvents(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
 	lines := bufio.NewScanner(response.Body)
-	require.True(t, lines.Scan())
-	require.Equal(t, ": vitedge", lines.Text())
+	next := func() string { // the next line with something in it
+		for lines.Scan() {
+			if lines.Text() != "" {
+				return lines.Text()
+			}
+		}
+		return "the end"
+	}
+	require.Equal(t, "retry: 1000", next())
+	require.Equal(t, "event: status", next(), "the first event has the clock of the session")
+	var status Status
+	require.NoError(t, json.Unmarshal([]byte(strings.TrimPrefix(next(), "data: ")), &status))
+	require.Equal(t, "cam", status.Cameras[0].Name)
 
 	feed.Classified(result("cat"))
 	r := result("dog")
 	r.Decision.Announce = true
 	feed.Classified(r)
-	var got []string
-	for len(got) < 4 && lines.Scan() {
-		if lines.Text() != "" {
-			got = append(got, lines.Text())
-		}
-	}
+	got := []string{next(), next(), next(), next()}
 	require.Equal(t, "event: prediction", got[0])
 	require.Contains(t, got[1], `"label":"cat"`)
 	require.Equal(t, "event: state", got[2])
