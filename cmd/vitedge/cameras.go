@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"vitedge/camera"
+	"vitedge/cmd/vitedge/internal/scenes"
+	"vitedge/testdata/demo"
 )
+
+// openCamera opens what package camera knows, and the scenes of the demo.
+func openCamera(ctx context.Context, c camera.Config) (camera.Camera, error) {
+	if c.Source != scenes.Source {
+		return camera.Open(ctx, c)
+	}
+	sprites, err := demo.Sprites()
+	if err != nil {
+		return nil, err
+	}
+	return scenes.Open(c, sprites, demoSeed)
+}
 
 func newCameras() *cobra.Command {
 	var asJSON bool

@@ -211,7 +211,7 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 			if err != nil {
 				return nil, err
 			}
-			return camera.Open(ctx, o)
+			return openCamera(ctx, o)
 		},
 		Classifier: d.engine.Eye(),
 		Inspector:  camera.Inspector{MaxAge: c.MaxAge, FrozenAfter: c.FrozenAfter, DarkBelow: c.DarkLevel},

@@ -1,64 +1,110 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 
-	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/spf13/cobra"
 
 	"vitedge/cmd/vitedge/internal/config"
+	"vitedge/cmd/vitedge/internal/scenes"
 	"vitedge/testdata/demo"
 )
 
-// newDemo is the daemon with a model, pictures and a broker of its own.
+// demoSeed makes the scenes the same in every run.
+const demoSeed = 1
+
+// newDemo is the daemon with a model, a camera and a broker of its own.
 func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run the daemon on its own model, pictures and broker",
-		Long: `Demo runs the daemon as "vitedge run" does, with the model that this program
-brings along, its pictures as the camera and a broker inside the process, on a
-free port of the loopback interface. It prints every message that the broker
-gets, topic and payload, until Ctrl-C. The flags replace any part of that by a
-real one; watch a real broker with mosquitto_sub.`,
+		Short: "Run the daemon on its own model, camera and broker",
+		Long: `Demo runs the daemon as "vitedge run" does, with a small model that knows emoji,
+moving scenes drawn by this program as the camera, and a broker inside the
+process, on a free port of the loopback interface. It prints the address of the
+live page, and the MQTT messages as a subscriber gets them, until Ctrl-C. On a
+terminal messages are shortened; into a pipe or a file they are written whole.
+
+The flags replace any part by a real one. A phone that shows one of the emoji
+is then a good thing to hold in front of the camera. No configuration file and
+no environment variable counts, and Home Assistant is not told of the demo
+unless --set home_assistant.discovery=true.`,
 		Example: `  vitedge demo
   vitedge demo --camera auto
   vitedge demo --broker mqtt://127.0.0.1:1883`,
 		Args: noArgs,
 	}
-	flags := addConfigFlags(cmd.Flags())
+	flags := addKeyFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return runDemo(cmd.Context(), flags, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) error {
-	dir, err := os.MkdirTemp("", "vitedge-demo-")
+// Keys of the configuration that flags are asked for.
+const (
+	keyBroker = "mqtt.url"
+	keyCamera = "cameras." + config.OnlyCamera + ".source"
+	keyHTTP   = "http.listen"
+)
+
+func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) (err error) {
+	// A reader that goes ("vitedge demo | head") ends the demo as Ctrl-C does,
+	// instead of killing it before it has tidied up.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	messages := newPrinter(stdout, stop)
+
+	dir, err := demoFolder()
 	if err != nil {
-		return fmt.Errorf("the demo needs a folder for its files: %w; set TMPDIR to one that can be written", err)
-	}
-	defer os.RemoveAll(dir)
-	if err := demo.Unpack(dir); err != nil {
 		return err
 	}
-	url := ""
-	if !flags.flags.Changed("broker") {
-		b, address, err := startBroker(stdout)
+	defer os.RemoveAll(dir)
+	model := filepath.Join(dir, "emoji.safetensors")
+	if err := os.WriteFile(model, demo.Model, 0o600); err != nil {
+		return fmt.Errorf("the demo's model: %w", err)
+	}
+	defaults := demoSettings{
+		{"device.id", "demo"}, {"state_dir", filepath.Join(dir, "state")}, {"model.path", model}, {"log.level", "warn"},
+		{"decide.interval", "0s"}, {"decide.votes", "5"}, {"decide.window", "8"}, {"decide.hold", "500ms"},
+		{"home_assistant.discovery", "false"},
+		{keyCamera, scenes.Source},
+	}
+	if source, ok := flags.given(keyCamera); ok {
+		defaults = append(defaults, cameraSettings(source)...)
+	}
+	url, real := flags.given(keyBroker)
+	if real {
+		// Others may run the demo on the same broker.
+		defaults = append(defaults, [2]string{"device.id", hostID("demo")})
+	} else {
+		broker, err := startBroker(messages.print)
 		if err != nil {
 			return fmt.Errorf("the demo's broker: %w", err)
 		}
-		defer b.Close()
-		url = "mqtt://" + address
+		defer broker.Close()
+		defaults = append(defaults, [2]string{keyBroker, "mqtt://" + broker.address})
 	}
-	flags.defaults = demoSettings(dir, url)
+	wanted := config.Default().HTTP.Listen
+	if _, ok := flags.given(keyHTTP); !ok && taken(wanted) {
+		fmt.Fprintf(stderr, "vitedge: %s is in use, so the page is at a free port\n", wanted)
+		defaults = append(defaults, [2]string{keyHTTP, "127.0.0.1:0"})
+	}
+	flags.defaults = defaults.settings()
+
 	cfg, warnings, err := flags.load()
 	if err != nil {
 		return err
@@ -72,65 +118,99 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	d.introduce(stderr)
+	if real && url != "" {
+		end, err := d.watch(messages.print)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	return d.run(ctx)
 }
 
-// demoSettings are the configuration of the demo, which flags come on top of: a
-// picture a second, each with its own stable label.
-func demoSettings(dir, url string) []config.Setting {
+// demoParents are folders in which the demo makes one for its files, in the
+// order in which they are tried. The first is $TMPDIR, else /tmp.
+var demoParents = []string{"", "/dev/shm", "/run", "."}
+
+// demoFolder makes a folder for the model file and what is set over MQTT.
+func demoFolder() (string, error) {
+	var first error
+	for _, parent := range demoParents {
+		dir, err := os.MkdirTemp(parent, "vitedge-demo-")
+		if err == nil {
+			return filepath.Abs(dir)
+		}
+		first = cmp.Or(first, err)
+	}
+	return "", fmt.Errorf("the demo needs a folder for its files: %w; set TMPDIR to one that can be written", first)
+}
+
+// demoSettings are keys and values; a later one counts.
+type demoSettings [][2]string
+
+func (s demoSettings) settings() []config.Setting {
 	var all []config.Setting
-	for _, kv := range [][2]string{
-		{"device.id", "vitedge-demo"},
-		{"state_dir", filepath.Join(dir, "state")},
-		{"model.path", filepath.Join(dir, demo.Model)},
-		{"cameras." + config.OnlyCamera + ".source", "file:" + filepath.Join(dir, demo.Pictures)},
-		{"cameras." + config.OnlyCamera + ".fps", "1"},
-		{"decide.interval", "0s"},
-		{"decide.votes", "1"},
-		{"decide.window", "1"},
-		{"decide.hold", "0s"},
-		{"mqtt.url", url},
-		{"mqtt.predictions", "1ms"},
-		{"home_assistant.discovery", "false"},
-		{"http.listen", ""},
-	} {
+	for _, kv := range s {
 		all = append(all, config.Setting{Flag: "demo", Key: kv[0], Value: kv[1]})
 	}
 	return all
 }
 
-// startBroker starts an MQTT broker on a free port of the loopback interface, and
-// returns its address. It prints every message that it gets, and none of its own.
-func startBroker(out io.Writer) (*broker.Server, string, error) {
-	b := broker.New(&broker.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	if err := b.AddHook(new(allowAll), nil); err != nil {
-		return nil, "", err
+// cameraSettings are what a source other than the demo's own is run with.
+func cameraSettings(source string) demoSettings {
+	const cam = "cameras." + config.OnlyCamera
+	switch scheme, _, _ := strings.Cut(source, ":"); scheme {
+	case "demo":
+		return nil
+	case "file": // a picture a second, each with its own stable label
+		return demoSettings{{cam + ".fps", "1"}, {"decide.votes", "1"}, {"decide.window", "1"}, {"decide.hold", "0s"}}
+	case "test":
+		return demoSettings{{cam + ".fps", "10"}}
 	}
-	l := listeners.NewTCP(listeners.Config{ID: "loopback", Address: "127.0.0.1:0"})
-	if err := b.AddListener(l); err != nil {
-		return nil, "", err
-	}
-	if err := b.Serve(); err != nil {
-		return nil, "", err
-	}
-	err := b.Subscribe("#", 1, func(_ *broker.Client, _ packets.Subscription, m packets.Packet) {
-		if !strings.HasPrefix(m.TopicName, "$") {
-			fmt.Fprintf(out, "%s %s\n", m.TopicName, m.Payload)
-		}
-	})
-	return b, l.Address(), err
+	// More pixels than the model needs, for those who look at the page.
+	return demoSettings{{cam + ".width", "640"}, {cam + ".height", "480"}}
 }
 
-// allowAll lets every client of the demo's broker, which are this machine's, do
-// everything.
-type allowAll struct{ broker.HookBase }
-
-func (*allowAll) ID() string { return "allow-all" }
-
-func (*allowAll) Provides(hook byte) bool {
-	return hook == broker.OnConnectAuthenticate || hook == broker.OnACLCheck
+// hostID is a name of this machine with a prefix, as device.id may be.
+func hostID(prefix string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		return prefix
+	}
+	host, _, _ = strings.Cut(strings.ToLower(host), ".")
+	host = regexp.MustCompile(`[^a-z0-9_-]+`).ReplaceAllString(host, "")
+	return strings.TrimSuffix(fmt.Sprintf("%s-%.32s", prefix, host), "-")
 }
 
-func (*allowAll) OnConnectAuthenticate(*broker.Client, packets.Packet) bool { return true }
+// taken reports whether another program listens at the address.
+func taken(address string) bool {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE)
+	}
+	l.Close()
+	return false
+}
 
-func (*allowAll) OnACLCheck(*broker.Client, string, bool) bool { return true }
+// introduce says where everything is.
+func (d *daemon) introduce(w io.Writer) {
+	info := d.engine.Info()
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-7s "+format+"\n", append([]any{name}, args...)...)
+	}
+	fmt.Fprintln(w, "vitedge demo; Ctrl-C ends it")
+	if d.web != nil {
+		line("page", "http://%s/", d.web.Addr())
+	}
+	if u, err := url.Parse(d.cfg.MQTT.URL); err == nil && u.Host != "" {
+		line("broker", "%s  (mosquitto_sub -h %s -p %s -v -t '%s/#')", u, u.Hostname(), cmp.Or(u.Port(), "1883"), d.named(d.cfg.MQTT.BaseTopic))
+	}
+	source := d.cfg.Cameras[d.cfg.CameraNames()[0]].Source
+	if source == scenes.Source {
+		source = "moving scenes, drawn by this program; --camera auto takes a real one"
+	}
+	line("camera", "%s", source)
+	line("model", "%s, %d classes, kernels %s", info.Name, info.Config.Classes, info.Kernel)
+	fmt.Fprintln(w)
+}

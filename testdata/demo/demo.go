@@ -1,23 +1,30 @@
-// Package demo is the model and the pictures of `vitedge demo`, embedded in the
+// Package demo is the model and the glyphs of `vitedge demo`, embedded in the
 // program so that the first run needs nothing else. README.md says how they were
 // made.
 package demo
 
 import (
-	"embed"
-	"os"
+	"bytes"
+	_ "embed"
+	"fmt"
+	"image"
+	"image/png"
 )
 
-//go:embed emoji.safetensors pictures/*.jpg
-var files embed.FS
+// Model is the int8 model file.
+//
+//go:embed emoji.safetensors
+var Model []byte
 
-// Model and Pictures are the names of what Unpack writes.
-const (
-	Model    = "emoji.safetensors"
-	Pictures = "pictures"
-)
+//go:embed sprites.png
+var sprites []byte
 
-// Unpack writes the model and the folder of pictures into the folder dir.
-func Unpack(dir string) error {
-	return os.CopyFS(dir, files)
+// Sprites decodes sprites.png: the glyphs in the order of the model's labels,
+// on transparent ground.
+func Sprites() (image.Image, error) {
+	m, err := png.Decode(bytes.NewReader(sprites))
+	if err != nil {
+		return nil, fmt.Errorf("sprites.png: %w", err)
+	}
+	return m, nil
 }
