@@ -95,14 +95,15 @@ func arm64Code(t *testing.T) map[string][]uint32 {
 }
 
 // trace is the machine code of a function with its loops: the inner one, and the
-// outer one around it where there is one.
+// outer one around it where there is one. Of the loops of a row operation, one after
+// the other, the inner one is the first.
 type trace struct {
 	words        []uint32
-	inner, outer [2]int // first and last instruction
+	inner, outer [2]int   // first and last instruction
+	loops        [][2]int // all of them, as they end
 }
 
-// newTrace finds the loops of a function. The branches backwards are loops; the
-// first is the inner one.
+// newTrace finds the loops of a function: the branches backwards.
 func newTrace(t *testing.T, code map[string][]uint32, function string) *trace {
 	t.Helper()
 	words, ok := code[function]
@@ -114,6 +115,7 @@ func newTrace(t *testing.T, code map[string][]uint32, function string) *trace {
 			continue
 		}
 		loop := [2]int{target, i}
+		f.loops = append(f.loops, loop)
 		if f.inner == [2]int{} {
 			f.inner = loop
 		}
@@ -139,7 +141,10 @@ func (f *trace) branch(i int) (target int, ok bool) {
 }
 
 // loop returns one turn of the inner loop.
-func (f *trace) loop() []uint32 { return f.words[f.inner[0] : f.inner[1]+1] }
+func (f *trace) loop() []uint32 { return f.turn(f.inner) }
+
+// turn returns one turn of a loop.
+func (f *trace) turn(loop [2]int) []uint32 { return f.words[loop[0] : loop[1]+1] }
 
 // tile returns one turn of the outer loop in which the inner one makes so many
 // turns. Branches that stay in the outer loop are taken, those that leave it

@@ -60,24 +60,33 @@ func BenchmarkRows(b *testing.B) {
 	defer func() { active = was }()
 	for _, impl := range implementations() {
 		active = impl
-		x := make([]float32, 768)
-		one := make([]float32, 768)
-		src := make([]float32, 768)
+		const rows, k, hidden, tokens = 197, 192, 768, 208
+		src, x, one := make([]float32, rows*hidden), make([]float32, rows*hidden), make([]float32, hidden)
 		fill(newRand(1), src, 1)
-		a := NewActivations(6, 768)
-		a.Reset(1, 768)
-		for name, f := range map[string]func(){
-			"gelu":      func() { copy(x, src); GELU(x) },
-			"softmax":   func() { copy(x, src); SoftmaxExp(x) },
-			"layernorm": func() { LayerNorm(x, src, one, one, 1e-6) },
-			"quantize":  func() { a.QuantizeRow(0, src) },
+		a := NewActivations(rows, hidden)
+		for _, op := range []struct {
+			name string
+			n    int
+			row  func(i int)
+		}{
+			{"gelu", hidden, func(i int) { copy(x[:hidden], src); a.GELURow(i, x[:hidden]) }},
+			{"softmax", tokens, func(i int) { copy(x[:tokens], src); SoftmaxExp(x[:tokens]) }},
+			{"quantize", k, func(i int) { a.QuantizeRow(i, src[i*k:(i+1)*k]) }},
+			{"layernorm", k, func(i int) {
+				if i == 0 {
+					a.LayerNormRows(0, x[:rows*k], src[:rows*k], one[:k], one[:k], 1e-6)
+				}
+			}},
 		} {
-			b.Run(fmt.Sprintf("kernel=%s/op=%s/768", impl.name, name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("kernel=%s/op=%s/%dx%d", impl.name, op.name, rows, op.n), func(b *testing.B) {
+				a.Reset(rows, op.n)
 				b.ReportAllocs()
 				for b.Loop() {
-					f()
+					for i := range rows {
+						op.row(i)
+					}
 				}
-				b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N)/768, "ns/elem")
+				b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N)/float64(rows*op.n), "ns/elem")
 			})
 		}
 	}

@@ -6,10 +6,27 @@ import "math"
 // "Gaussian Error Linear Units", 2016), with an absolute error below 4.5e-6
 // for |x| < 4.8 and exactly x or 0 beyond. An int8 step of a GELU output is some
 // thousand times that.
-func GELU(x []float32) {
+func GELU(x []float32) { geluRange(active, x) }
+
+// GELURow replaces x by GELU of x, and writes it, quantized as by QuantizeRow, to
+// row i of a.
+func (a *Activations) GELURow(i int, x []float32) {
+	a.checkRow("GELURow", i, x)
+	lo, hi := geluRange(a.impl, x)
+	a.quantizeRow(i, x, lo, hi)
+}
+
+// geluRange is GELU, and returns the range of the result.
+func geluRange(impl *implementation, x []float32) (lo, hi float32) {
 	b := len(x) &^ (lanes - 1)
-	active.gelu(x[:b])
-	genericGELU(x[b:])
+	if b > 0 {
+		lo, hi = impl.gelu(x[:b])
+	}
+	if b < len(x) {
+		l, h := genericGELU(x[b:])
+		lo, hi = min(lo, l), max(hi, h)
+	}
+	return lo, hi
 }
 
 // The constants of gelu: erf(u/√2) = u·Σ erf[k]·y^k for |u| <= geluClamp, with
@@ -35,10 +52,13 @@ func gelu(x float32) float32 {
 	return fma(h, e, h)
 }
 
-func genericGELU(x []float32) {
+// genericGELU replaces x by gelu(x), and returns the range of the result, widened to
+// contain 0.
+func genericGELU(x []float32) (least, greatest float32) {
 	for i, v := range x {
 		x[i] = gelu(v)
 	}
+	return genericMinMax(x, 0, 0)
 }
 
 // GELUTanh replaces x by the tanh approximation of GELU, x·σ(2√(2/π)(x + 0.044715x³)).

@@ -4,7 +4,12 @@
 #include "encode_arm64.h"
 #include "lanes_arm64.h"
 
-// func geluNEON(x []float32)
+// d, d+1 = the lesser or greater of n, n+1 and of n+2, n+3.
+#define PAIRS(OP, n, d) \
+	OP(n+1, n+0, d+0) \
+	OP(n+3, n+2, d+1)
+
+// func geluNEON(x []float32) (least, greatest float32)
 //
 //	u = max(-geluClamp, min(geluClamp, x))
 //	y = u²·2/geluClamp² - 1
@@ -15,14 +20,18 @@
 //
 // The loop takes 32 elements, in two halves, as expNEON does: y is in V0..V3 and
 // V12..V15, u in V4..V7 and V16..V19, p in V8..V11 and V20..V23, or in V24..V27 and
-// V28..V31.
-TEXT ·geluNEON(SB), NOSPLIT, $0-24
-	MOVD x_base+0(FP), R0
-	MOVD x_len+8(FP), R1
-	MOVD $·geluTable(SB), R2
-	MOVD R0, R4 // reads ahead of R0, which writes
-	SUBS $32, R1
-	BLT  half
+// V28..V31. That is all registers; four lanes of the least and the greatest are in
+// memory at R5.
+TEXT ·geluNEON(SB), NOSPLIT, $32-32
+	MOVD  x_base+0(FP), R0
+	MOVD  x_len+8(FP), R1
+	MOVD  $·geluTable(SB), R2
+	MOVD  R0, R4 // reads ahead of R0, which writes
+	MOVD  $range-32(SP), R5
+	STP   (ZR, ZR), (R5)
+	STP   (ZR, ZR), 16(R5)
+	SUBS  $32, R1
+	BLT   half
 
 	PCALIGN $16
 loop:
@@ -83,6 +92,18 @@ loop:
 	ALL(FMLA_4S, 28, 12, 12)
 	VST1.P V0_3, 64(R0)
 	VST1.P V12_15, 64(R0)
+	FLDPQ  (R5), (F8, F9)
+	PAIRS(FMIN_4S, 0, 4)
+	PAIRS(FMIN_4S, 12, 6)
+	PAIRS(FMAX_4S, 0, 16)
+	PAIRS(FMAX_4S, 12, 18)
+	PAIRS(FMIN_4S, 4, 4)
+	PAIRS(FMAX_4S, 16, 16)
+	FMIN_4S(5, 4, 4)
+	FMAX_4S(17, 16, 16)
+	FMIN_4S(8, 4, 4)
+	FMAX_4S(9, 16, 16)
+	FSTPQ  (F4, F16), (R5)
 	BGE    loop
 
 half:
@@ -116,6 +137,19 @@ half:
 	ALL_BY(FMAX_4S, 20, 24, 24)
 	ALL(FMLA_4S, 24, 0, 0)
 	VST1  V0_3, (R0)
+	FLDPQ (R5), (F8, F9)
+	PAIRS(FMIN_4S, 0, 4)
+	PAIRS(FMAX_4S, 0, 16)
+	FMIN_4S(5, 4, 4)
+	FMAX_4S(17, 16, 16)
+	FMIN_4S(8, 4, 4)
+	FMAX_4S(9, 16, 16)
+	FSTPQ (F4, F16), (R5)
 
 done:
+	FLDPQ (R5), (F8, F9)
+	FMINV_4S(8, 8)
+	FMAXV_4S(9, 9)
+	FMOVS F8, least+24(FP)
+	FMOVS F9, greatest+28(FP)
 	RET

@@ -26,6 +26,13 @@ func (b blocking) index(i, k, kp int) int {
 	return i/b.rows*b.rows*kp + k/b.depth*b.rows*b.depth + i%b.rows*b.depth + k%b.depth
 }
 
+// start is index(i, 0, kp) where rows is a power of two: without divisions, which
+// would cost as much as a tenth of the row operations.
+func (b blocking) start(i, kp int) int {
+	r := i & (b.rows - 1)
+	return (i-r)*kp + r*b.depth
+}
+
 // elementType is how an implementation stores an activation.
 type elementType uint8
 

@@ -127,7 +127,7 @@ func TestFencedFloatGemm(t *testing.T) {
 func TestFencedRows(t *testing.T) {
 	fences(t, func(t *testing.T, impl *implementation, upper bool) {
 		r := newRand(22)
-		for n := lanes; n <= 6*lanes; n += lanes {
+		for n := lanes; n <= 9*lanes; n += lanes {
 			x, dst := fence[float32](t, n, upper), fence[float32](t, n, upper)
 			gamma, beta := fence[float32](t, n, upper), fence[float32](t, n, upper)
 			for _, s := range [][]float32{x, gamma, beta} {
@@ -136,12 +136,10 @@ func TestFencedRows(t *testing.T) {
 			group := fence[byte](t, impl.a.rows*n*impl.aType.size(), upper)
 			for name, f := range map[string]func(){
 				"minMax":    func() { impl.minMax(x, 0, 0) },
-				"sum":       func() { impl.sum(x) },
-				"squares":   func() { impl.squares(x, 1) },
+				"moments":   func() { impl.moments(x, 1e-6) },
 				"normalize": func() { impl.normalize(dst, x, gamma, beta, 1, 2) },
-				"maximum":   func() { impl.maximum(x, 0) },
-				"exp":       func() { impl.exp(dst, 9) },
 				"gelu":      func() { impl.gelu(dst) },
+				"softmax":   func() { impl.softmax(dst) },
 				"quantize": func() {
 					for i := range impl.a.rows {
 						impl.quantize(unsafe.Pointer(&group[impl.a.index(i, 0, n)*impl.aType.size()]), x, 3, 4)

@@ -8,8 +8,8 @@ import (
 
 // implementation is one way to run every operation of the package on this
 // architecture. The functions of the row operations get rows whose length is a
-// multiple of lanes; the exported functions finish the rest of a row with the
-// specification.
+// multiple of lanes, and not 0 but for minMax. Of other rows the exported functions
+// compute the rest with the specification, or all where a sum runs over the row.
 type implementation struct {
 	name string
 
@@ -30,13 +30,11 @@ type implementation struct {
 	floatBudget int
 
 	// The row operations.
-	minMax    func(x []float32, lo, hi float32) (float32, float32)
-	sum       func(x []float32) laneSums
-	squares   func(x []float32, mean float32) laneSums
-	normalize func(dst, x, gamma, beta []float32, mean, rstd float32)
-	maximum   func(x []float32, m float32) float32
-	exp       func(x []float32, m float32) laneSums
-	gelu      func(x []float32)
+	minMax    func(x []float32, lo, hi float32) (least, greatest float32)
+	moments   func(x []float32, eps float32) (mean, rstd float32)
+	normalize func(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32)
+	gelu      func(x []float32) (least, greatest float32)
+	softmax   func(x []float32) (sum float32)
 
 	// Resampling (resample.go).
 	resample func(dst, src []byte, first, coeffs []int32, taps int)

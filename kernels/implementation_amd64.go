@@ -12,7 +12,7 @@ import (
 func implementations() []*implementation {
 	var all []*implementation
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
-		if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512VNNI) {
+		if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI) {
 			all = append(all, &avx512vnni)
 		}
 		if cpuid.CPU.Supports(cpuid.AVXVNNI) {
@@ -41,12 +41,10 @@ var avx2 = implementation{
 	floatPanel:  floatGemm6x16AVX2,
 	floatBudget: 2 << 20,
 	minMax:      minMaxAVX2,
-	sum:         sumAVX2,
-	squares:     squaresAVX2,
+	moments:     momentsAVX2,
 	normalize:   normalizeAVX2,
-	maximum:     maximumAVX2,
-	exp:         expAVX2,
 	gelu:        geluAVX2,
+	softmax:     softmaxAVX2,
 	resample:    resampleAVX2,
 	blend:       blendAVX2,
 }
@@ -74,9 +72,9 @@ var avx512vnni = func() implementation {
 	})
 	i.floatRows, i.floatPanel, i.floatBudget = 12, floatGemmAVX512, 4<<20
 	i.floatPair = floatPairAVX512
-	i.quantize, i.minMax, i.maximum = quantizeUint8AVX512, minMaxAVX512, maximumAVX512
-	i.sum, i.squares, i.normalize = sumAVX512, squaresAVX512, normalizeAVX512
-	i.exp, i.gelu = expAVX512, geluAVX512
+	i.quantize, i.minMax = quantizeUint8AVX512, minMaxAVX512
+	i.moments, i.normalize = momentsAVX512, normalizeAVX512
+	i.gelu, i.softmax = geluAVX512, softmaxAVX512
 	return i
 }()
 
@@ -158,61 +156,48 @@ func floatGemm12x32AVX512(args *floatArgs) // two panels at once
 func expandAVX2(dst, src unsafe.Pointer, n int) // dst[i] = int16(src[i]); n is a multiple of 16
 
 //go:noescape
-func quantizeInt16AVX2(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, int16
+func quantizeInt16AVX2(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, int16
 
 //go:noescape
-func quantizeUint8AVX2(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, plus 128
+func quantizeUint8AVX2(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, plus 128
 
 //go:noescape
 func minMaxAVX2(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
 
 //go:noescape
-func sumAVX2(x []float32) (l laneSums) // genericSum
+func momentsAVX2(x []float32, eps float32) (mean, rstd float32) // genericMoments
 
 //go:noescape
-func squaresAVX2(x []float32, mean float32) (l laneSums) // genericSquares
+func normalizeAVX2(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32) // genericNormalize
 
 //go:noescape
-func normalizeAVX2(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+func geluAVX2(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
-func maximumAVX2(x []float32, m float32) (greatest float32) // genericMaximum
-
-//go:noescape
-func expAVX2(x []float32, m float32) (l laneSums) // genericExp
-
-//go:noescape
-func geluAVX2(x []float32) // genericGELU
+func softmaxAVX2(x []float32) (sum float32) // genericSoftmax
 
 //go:noescape
 func resampleAVX2(dst, src []byte, first, coeffs []int32, taps int) // genericResample
 
 //go:noescape
 func blendAVX2(dst, rows []byte, stride int, coeffs []int32) // genericBlend
-
 //go:noescape
-func quantizeUint8AVX512(dst unsafe.Pointer, x []float32, inv, zero float32) // genericQuantize, plus 128
+func quantizeUint8AVX512(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, plus 128
 
 //go:noescape
 func minMaxAVX512(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
 
 //go:noescape
-func sumAVX512(x []float32) (l laneSums) // genericSum
+func momentsAVX512(x []float32, eps float32) (mean, rstd float32) // genericMoments
 
 //go:noescape
-func squaresAVX512(x []float32, mean float32) (l laneSums) // genericSquares
+func normalizeAVX512(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32) // genericNormalize
 
 //go:noescape
-func normalizeAVX512(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+func geluAVX512(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
-func maximumAVX512(x []float32, m float32) (greatest float32) // genericMaximum
-
-//go:noescape
-func expAVX512(x []float32, m float32) (l laneSums) // genericExp
-
-//go:noescape
-func geluAVX512(x []float32) // genericGELU
+func softmaxAVX512(x []float32) (sum float32) // genericSoftmax
 
 // pause waits a moment in a spinning loop, some 50 to 150 ns.
 func pause()

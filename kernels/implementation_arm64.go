@@ -40,12 +40,10 @@ var neon = implementation{
 	floatPanel:  floatGemm4x16NEON,
 	floatBudget: 1 << 17,
 	minMax:      minMaxNEON,
-	sum:         sumNEON,
-	squares:     squaresNEON,
+	moments:     momentsNEON,
 	normalize:   normalizeNEON,
-	maximum:     maximumNEON,
-	exp:         expNEON,
 	gelu:        geluNEON,
+	softmax:     softmaxNEON,
 	resample:    resampleNEON,
 	blend:       blendNEON,
 }
@@ -92,31 +90,25 @@ func gemm8x8I8MM(args *gemmArgs) // genericPanel; B is [k/8][8][8]
 func floatGemm4x16NEON(args *floatArgs) // genericFloatPanel
 
 //go:noescape
-func quantizeNEON(dst unsafe.Pointer, x []float32, inv, zero float32) // quantize, to layout {4, 16}
+func quantizeNEON(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, to layout {4, 16}
 
 //go:noescape
-func quantizeI8MM(dst unsafe.Pointer, x []float32, inv, zero float32) // quantize, to layout {8, 8}
+func quantizeI8MM(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, to layout {8, 8}
 
 //go:noescape
 func minMaxNEON(x []float32, lo, hi float32) (least, greatest float32) // genericMinMax
 
 //go:noescape
-func sumNEON(x []float32) (l laneSums) // genericSum
+func momentsNEON(x []float32, eps float32) (mean, rstd float32) // genericMoments
 
 //go:noescape
-func squaresNEON(x []float32, mean float32) (l laneSums) // genericSquares
+func normalizeNEON(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32) // genericNormalize
 
 //go:noescape
-func normalizeNEON(dst, x, gamma, beta []float32, mean, rstd float32) // genericNormalize
+func geluNEON(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
-func maximumNEON(x []float32, m float32) (greatest float32) // genericMaximum
-
-//go:noescape
-func expNEON(x []float32, m float32) (l laneSums) // genericExp
-
-//go:noescape
-func geluNEON(x []float32) // genericGELU
+func softmaxNEON(x []float32) (sum float32) // genericSoftmax
 
 //go:noescape
 func resampleNEON(dst, src []byte, first, coeffs []int32, taps int) // genericResample

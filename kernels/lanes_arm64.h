@@ -20,6 +20,29 @@
 	OP(i, c, n+2, d+2) \
 	OP(i, c, n+3, d+3)
 
+// The sum of the 16 lanes in V28 to V31, as a tree, in F28.
+#define FOLD_SUM \
+	FADD_4S(30, 28, 28)      \
+	FADD_4S(31, 29, 29)      \
+	FADD_4S(29, 28, 28)      \
+	VDUP  V28.D[1], V29.D2   \
+	FADD_4S(29, 28, 28)      \
+	VDUP  V28.S[1], V29.S4   \
+	FADDS F29, F28, F28
+
+// The least and the greatest of the 16 lanes from v on, in v.
+#define FOLD_LEAST(v) \
+	FMIN_4S(v+1, v+0, v+0) \
+	FMIN_4S(v+3, v+2, v+2) \
+	FMIN_4S(v+2, v+0, v+0) \
+	FMINV_4S(v, v)
+
+#define FOLD_GREATEST(v) \
+	FMAX_4S(v+1, v+0, v+0) \
+	FMAX_4S(v+3, v+2, v+2) \
+	FMAX_4S(v+2, v+0, v+0) \
+	FMAXV_4S(v, v)
+
 #define V0_3   [V0.S4, V1.S4, V2.S4, V3.S4]
 #define V4_7   [V4.S4, V5.S4, V6.S4, V7.S4]
 #define V8_11  [V8.S4, V9.S4, V10.S4, V11.S4]

@@ -4,55 +4,54 @@
 #include "encode_arm64.h"
 #include "lanes_arm64.h"
 
-// func sumNEON(x []float32) (l laneSums)
-TEXT ·sumNEON(SB), NOSPLIT, $0-88
-	MOVD  x_base+0(FP), R0
-	MOVD  x_len+8(FP), R1
-	MOVD  $l+24(FP), R2
-	VMOVI $0, V28.B16
-	VMOVI $0, V29.B16
-	VMOVI $0, V30.B16
-	VMOVI $0, V31.B16
-	CBZ   R1, done
+// func momentsNEON(x []float32, eps float32) (mean, rstd float32)
+TEXT ·momentsNEON(SB), NOSPLIT, $0-40
+	MOVD   x_base+0(FP), R0
+	MOVD   x_len+8(FP), R1
+	SCVTFS R1, F20
+	MOVD   R0, R2
+	MOVD   R1, R3
+	VMOVI  $0, V28.B16
+	VMOVI  $0, V29.B16
+	VMOVI  $0, V30.B16
+	VMOVI  $0, V31.B16
 
 	PCALIGN $16
-loop:
+sum:
 	VLD1.P 64(R0), V0_3
 	SUBS   $16, R1
 	ALL(FADD_4S, 0, 28, 28)
-	BNE    loop
+	BNE    sum
 
-done:
-	VST1 V28_31, (R2)
-	RET
-
-// func squaresNEON(x []float32, mean float32) (l laneSums)
-TEXT ·squaresNEON(SB), NOSPLIT, $0-96
-	MOVD  x_base+0(FP), R0
-	MOVD  x_len+8(FP), R1
-	FMOVS mean+24(FP), F4
+	FOLD_SUM
+	FDIVS F20, F28, F4
+	FMOVS F4, mean+32(FP)
 	VDUP  V4.S[0], V4.S4
-	MOVD  $l+32(FP), R2
 	VMOVI $0, V28.B16
 	VMOVI $0, V29.B16
 	VMOVI $0, V30.B16
 	VMOVI $0, V31.B16
-	CBZ   R1, done
 
 	PCALIGN $16
-loop:
-	VLD1.P 64(R0), V0_3
-	SUBS   $16, R1
+squares:
+	VLD1.P 64(R2), V0_3
+	SUBS   $16, R3
 	ALL_BY(FSUB_4S, 4, 0, 0)
 	ALL(FMLA_4S, 0, 0, 28)
-	BNE    loop
+	BNE    squares
 
-done:
-	VST1 V28_31, (R2)
+	FOLD_SUM
+	FDIVS  F20, F28, F28
+	FMOVS  eps+24(FP), F0
+	FADDS  F0, F28, F28
+	FSQRTS F28, F28
+	FMOVS  $1.0, F0
+	FDIVS  F28, F0, F0
+	FMOVS  F0, rstd+36(FP)
 	RET
 
-// func normalizeNEON(dst, x, gamma, beta []float32, mean, rstd float32)
-TEXT ·normalizeNEON(SB), NOSPLIT, $0-104
+// func normalizeNEON(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32)
+TEXT ·normalizeNEON(SB), NOSPLIT, $0-112
 	MOVD  dst_base+0(FP), R0
 	MOVD  x_base+24(FP), R1
 	MOVD  x_len+32(FP), R2
@@ -62,7 +61,14 @@ TEXT ·normalizeNEON(SB), NOSPLIT, $0-104
 	FMOVS rstd+100(FP), F31
 	VDUP  V30.S[0], V30.S4
 	VDUP  V31.S[0], V31.S4
-	CBZ   R2, done
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
 
 	PCALIGN $16
 loop:
@@ -74,7 +80,12 @@ loop:
 	ALL_BY(FMUL_4S, 31, 0, 0)
 	ALL(FMLA_4S, 4, 0, 8)
 	VST1.P V8_11, 64(R0)
+	ALL(FMIN_4S, 8, 12, 12)
+	ALL(FMAX_4S, 8, 16, 16)
 	BNE    loop
 
-done:
+	FOLD_LEAST(12)
+	FOLD_GREATEST(16)
+	FMOVS F12, least+104(FP)
+	FMOVS F16, greatest+108(FP)
 	RET

@@ -59,19 +59,32 @@ func (a *Activations) row(i int) unsafe.Pointer {
 // with 1/scale computed as 255 / (hi - lo). Zero is always representable. Rows may
 // be written concurrently.
 func (a *Activations) QuantizeRow(i int, x []float32) {
+	a.checkRow("QuantizeRow", i, x)
+	lo, hi := minMax(a.impl, x)
+	a.quantizeRow(i, x, lo, hi)
+}
+
+// checkRow panics unless x can be row i of a.
+func (a *Activations) checkRow(method string, i int, x []float32) {
 	if i < 0 || i >= a.m || len(x) != a.k {
-		panic(fmt.Sprintf("kernels: QuantizeRow of row %d, %d elements, in a %d×%d matrix", i, len(x), a.m, a.k))
+		panic(fmt.Sprintf("kernels: %s of row %d, %d elements, in a %d×%d matrix", method, i, len(x), a.m, a.k))
 	}
+}
+
+// quantizeRow is QuantizeRow where the row's range is known.
+func (a *Activations) quantizeRow(i int, x []float32, lo, hi float32) {
 	impl := a.impl
-	scale, inv, zero := rowScale(minMax(impl, x))
-	e := impl.aType
-	a.scale[i] = scale
-	a.zero[i] = zero + e.bias()
-	l := impl.a
+	l, e := impl.a, impl.aType
 	body := len(x) &^ (lanes - 1)
 	if body > 0 {
-		impl.quantize(unsafe.Pointer(&a.data[l.index(i, 0, a.kp)*e.size()]), x[:body], inv, float32(zero))
+		scale, zero := impl.quantize(unsafe.Pointer(&a.data[l.start(i, a.kp)*e.size()]), x[:body], lo, hi)
+		a.scale[i], a.zero[i] = scale, zero+e.bias()
+		if body == len(x) {
+			return
+		}
 	}
+	scale, inv, zero := rowScale(lo, hi)
+	a.scale[i], a.zero[i] = scale, zero+e.bias()
 	for k := body; k < len(x); k++ {
 		e.store(a.data, l.index(i, k, a.kp), quantize(x[k], inv, float32(zero)))
 	}
@@ -99,18 +112,23 @@ func (a *Activations) RefineRow(i, of int, x, rest []float32) {
 	a.QuantizeRow(i, rest)
 }
 
-// quantizeFunc writes the row x, whose length is a multiple of lanes, to dst, the
-// place of its first element in the implementation's layout.
-type quantizeFunc func(dst unsafe.Pointer, x []float32, inv, zero float32)
+// quantizeFunc writes the row x, whose length is a multiple of lanes and whose range
+// is that of lo and hi, to dst, the place of its first element in the implementation's
+// layout.
+type quantizeFunc func(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32)
 
 // expandFunc widens n weights of a panel from int8 to int16.
 type expandFunc func(dst, src unsafe.Pointer, n int)
+
+// leastRange is the least range of a row that is not taken for none: 255/r would
+// overflow from 7.5e-37 down.
+const leastRange = 0x1p-100
 
 // rowScale returns the scale of a row with the given range, its inverse and the
 // zero point.
 func rowScale(lo, hi float32) (scale, inv float32, zero int32) {
 	r := hi - lo
-	if r < 0x1p-100 { // 255/r would overflow from 7.5e-37 down
+	if r < leastRange {
 		return 1, 1, 0
 	}
 	inv = 255 / r
@@ -166,9 +184,11 @@ func genericMinMax(x []float32, lo, hi float32) (float32, float32) {
 }
 
 // genericQuantize writes a row-major int8 row.
-func genericQuantize(dst unsafe.Pointer, x []float32, inv, zero float32) {
+func genericQuantize(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) {
+	scale, inv, zero := rowScale(lo, hi)
 	q := unsafe.Slice((*int8)(dst), len(x))
 	for i, v := range x {
-		q[i] = quantize(v, inv, zero)
+		q[i] = quantize(v, inv, float32(zero))
 	}
+	return scale, zero
 }

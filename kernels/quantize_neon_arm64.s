@@ -37,21 +37,44 @@
 	NARROW16(4)     \
 	NARROW8(4)
 
-#define QUANTIZE_ARGS \
-	MOVD  dst+0(FP), R0           \
-	MOVD  x_base+8(FP), R1        \
-	MOVD  x_len+16(FP), R2        \
-	FMOVS inv+32(FP), F16         \
-	FMOVS zero+36(FP), F4         \
-	VDUP  V16.S[0], V16.S4        \
-	MOVD  $0x4b400000, R4         \
-	VDUP  R4, V17.S4              \
-	VDUP  V4.S[0], V4.S4          \
-	VDUP  V4.S[0], V5.S4          \
-	VDUP  V4.S[0], V6.S4          \
-	VDUP  V4.S[0], V7.S4          \
-	MOVD  $zeros-64(SP), R4       \
-	VST1  V4_7, (R4)
+// The arguments, and rowScale in quantize.go: r in F2, its inverse in V16, the zero
+// point 16 times in memory at R4, because loads are free where moves are not.
+#define QUANTIZE_ARGS(scaled) \
+	MOVD     dst+0(FP), R0               \
+	MOVD     x_base+8(FP), R1            \
+	MOVD     x_len+16(FP), R2            \
+	FMOVS    lo+32(FP), F0               \
+	FMOVS    hi+36(FP), F1               \
+	FSUBS    F0, F1, F2                  \
+	FMOVS    $(255.0), F3                \
+	FDIVS    F2, F3, F16                 \
+	FDIVS    F3, F2, F5                  \
+	FMULS    F16, F0, F4                 \
+	FMOVS    $(-128.0), F6               \
+	FSUBS    F4, F6, F4                  \
+	FMOVS    $(127.0), F7                \
+	FMINS    F7, F4, F4                  \
+	FMAXS    F6, F4, F4                  \
+	FRINTNS  F4, F4                      \
+	FMOVS    $(7.888609052210118e-31), F6 \ // 2⁻¹⁰⁰
+	FCMPS    F6, F2                      \
+	BGE      scaled                      \
+	FMOVS    $1.0, F16                   \
+	FMOVS    $1.0, F5                    \
+	FMOVS    ZR, F4                      \
+scaled:                               \
+	FCVTZSSW F4, R3                      \
+	FMOVS    F5, scale+40(FP)            \
+	MOVW     R3, zero+44(FP)             \
+	VDUP     V16.S[0], V16.S4            \
+	MOVD     $0x4b400000, R4             \
+	VDUP     R4, V17.S4                  \
+	VDUP     V4.S[0], V4.S4              \
+	VDUP     V4.S[0], V5.S4              \
+	VDUP     V4.S[0], V6.S4              \
+	VDUP     V4.S[0], V7.S4              \
+	MOVD     $zeros-64(SP), R4           \
+	VST1     V4_7, (R4)
 
 // func minMaxNEON(x []float32, lo, hi float32) (least, greatest float32)
 //
@@ -81,23 +104,17 @@ loop:
 	BNE    loop
 
 done:
-	FMIN_4S(5, 4, 4)
-	FMIN_4S(7, 6, 6)
-	FMIN_4S(6, 4, 4)
-	FMINV_4S(4, 4)
-	FMAX_4S(9, 8, 8)
-	FMAX_4S(11, 10, 10)
-	FMAX_4S(10, 8, 8)
-	FMAXV_4S(8, 8)
+	FOLD_LEAST(4)
+	FOLD_GREATEST(8)
 	FMOVS F4, least+32(FP)
 	FMOVS F8, greatest+36(FP)
 	RET
 
-// func quantizeNEON(dst unsafe.Pointer, x []float32, inv, zero float32)
+// func quantizeNEON(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32)
 //
 // 16 elements of a row are followed by those of three other rows.
-TEXT ·quantizeNEON(SB), NOSPLIT, $64-40
-	QUANTIZE_ARGS
+TEXT ·quantizeNEON(SB), NOSPLIT, $64-48
+	QUANTIZE_ARGS(scaled)
 	MOVD $64, R3
 	SUBS $32, R2
 	BLT  half
@@ -119,11 +136,11 @@ half:
 done:
 	RET
 
-// func quantizeI8MM(dst unsafe.Pointer, x []float32, inv, zero float32)
+// func quantizeI8MM(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32)
 //
 // 8 elements of a row are followed by those of seven other rows.
-TEXT ·quantizeI8MM(SB), NOSPLIT, $64-40
-	QUANTIZE_ARGS
+TEXT ·quantizeI8MM(SB), NOSPLIT, $64-48
+	QUANTIZE_ARGS(scaled)
 	MOVD $64, R3
 	SUBS $32, R2
 	BLT  half

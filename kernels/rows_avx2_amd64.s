@@ -1,9 +1,44 @@
 //go:build !purego
 
 #include "textflag.h"
+#include "scale_amd64.h"
 
 // The row operations, 16 elements at a time: lanes 0 to 7 in the even and 8 to 15
-// in the odd register of a pair. Every length is a multiple of 16, or 0.
+// in the odd register of a pair. Every length is a multiple of 16, at least 16.
+
+// FOLD combines the lanes of Y, whose lower half is X, as a tree. T is scratch.
+#define FOLD(OP, Y, X, T) \
+	VEXTRACTF128 $1, Y, T    \
+	OP           T, X, X     \
+	VPSHUFD      $0x4e, X, T \
+	OP           T, X, X     \
+	VPSHUFD      $0xb1, X, T \
+	OP           T, X, X
+
+// The arguments of a quantizer; then inv and zero are in Y2 and Y3.
+#define QUANTIZE_ARGS(scaled) \
+	MOVQ         dst+0(FP), DI    \
+	MOVQ         x_base+8(FP), SI \
+	MOVQ         x_len+16(FP), CX \
+	VMOVSS       lo+32(FP), X8    \
+	VMOVSS       hi+36(FP), X9    \
+	ROW_SCALE(scaled)             \
+	VMOVSS       X4, scale+40(FP) \
+	MOVL         R8, zero+44(FP)  \
+	VBROADCASTSS X2, Y2           \
+	VBROADCASTSS X3, Y3
+
+// The constants of exp and gelu are Go variables (tables_amd64.go), eight times
+// each.
+#define EXP_MIN ·expTable+0(SB)
+#define LOG2E ·expTable+32(SB)
+#define MINUS_LN2HI ·expTable+64(SB)
+#define MINUS_LN2LO ·expTable+96(SB)
+#define EXP5 ·expTable+128(SB)
+#define EXP4 ·expTable+160(SB)
+#define EXP3 ·expTable+192(SB)
+#define EXP2 ·expTable+224(SB)
+#define ONE ·expTable+256(SB)
 
 // func pause()
 TEXT ·pause(SB), NOSPLIT, $0-0
@@ -33,50 +68,12 @@ loop:
 	JNZ     loop
 
 fold:
-	VMINPS       Y1, Y0, Y0
-	VMAXPS       Y3, Y2, Y2
-	VEXTRACTF128 $1, Y0, X1
-	VEXTRACTF128 $1, Y2, X3
-	VMINPS       X1, X0, X0
-	VMAXPS       X3, X2, X2
-	VPSHUFD      $0x4e, X0, X1
-	VPSHUFD      $0x4e, X2, X3
-	VMINPS       X1, X0, X0
-	VMAXPS       X3, X2, X2
-	VPSHUFD      $0xb1, X0, X1
-	VPSHUFD      $0xb1, X2, X3
-	VMINPS       X1, X0, X0
-	VMAXPS       X3, X2, X2
-	VMOVSS       X0, least+32(FP)
-	VMOVSS       X2, greatest+36(FP)
-	VZEROUPPER
-	RET
-
-// func maximumAVX2(x []float32, m float32) (greatest float32)
-TEXT ·maximumAVX2(SB), NOSPLIT, $0-36
-	MOVQ         x_base+0(FP), SI
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSS m+24(FP), Y0
-	VMOVAPS      Y0, Y1
-	TESTQ        CX, CX
-	JEQ          fold
-
-loop:
-	VMAXPS (SI), Y0, Y0
-	VMAXPS 32(SI), Y1, Y1
-	ADDQ   $64, SI
-	SUBQ   $16, CX
-	JNZ    loop
-
-fold:
-	VMAXPS       Y1, Y0, Y0
-	VEXTRACTF128 $1, Y0, X1
-	VMAXPS       X1, X0, X0
-	VPSHUFD      $0x4e, X0, X1
-	VMAXPS       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
-	VMAXPS       X1, X0, X0
-	VMOVSS       X0, greatest+32(FP)
+	VMINPS Y1, Y0, Y0
+	VMAXPS Y3, Y2, Y2
+	FOLD(VMINPS, Y0, X0, X1)
+	FOLD(VMAXPS, Y2, X2, X3)
+	VMOVSS X0, least+32(FP)
+	VMOVSS X2, greatest+36(FP)
 	VZEROUPPER
 	RET
 
@@ -92,13 +89,9 @@ fold:
 	VPACKSSDW   Y1, Y0, Y0  \
 	VPERMQ      $0xd8, Y0, Y0
 
-// func quantizeInt16AVX2(dst unsafe.Pointer, x []float32, inv, zero float32)
-TEXT ·quantizeInt16AVX2(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), DI
-	MOVQ         x_base+8(FP), SI
-	MOVQ         x_len+16(FP), CX
-	VBROADCASTSS inv+32(FP), Y2
-	VBROADCASTSS zero+36(FP), Y3
+// func quantizeInt16AVX2(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32)
+TEXT ·quantizeInt16AVX2(SB), NOSPLIT, $0-48
+	QUANTIZE_ARGS(scaled)
 	VPCMPEQW     Y4, Y4, Y4
 	VPSRLW       $9, Y4, Y5 // 127
 	VPXOR        Y4, Y5, Y4 // ^127 = -128
@@ -115,13 +108,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func quantizeUint8AVX2(dst unsafe.Pointer, x []float32, inv, zero float32)
-TEXT ·quantizeUint8AVX2(SB), NOSPLIT, $0-40
-	MOVQ         dst+0(FP), DI
-	MOVQ         x_base+8(FP), SI
-	MOVQ         x_len+16(FP), CX
-	VBROADCASTSS inv+32(FP), Y2
-	VBROADCASTSS zero+36(FP), Y3
+// func quantizeUint8AVX2(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32)
+TEXT ·quantizeUint8AVX2(SB), NOSPLIT, $0-48
+	QUANTIZE_ARGS(scaled)
 	VPCMPEQW     Y5, Y5, Y5
 	VPSLLW       $7, Y5, Y5
 	VPACKSSWB    Y5, Y5, Y5 // -128 in every byte: the sign bit
@@ -139,59 +128,51 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumAVX2(x []float32) (l laneSums)
-TEXT ·sumAVX2(SB), NOSPLIT, $0-88
-	MOVQ   x_base+0(FP), SI
-	MOVQ   x_len+8(FP), CX
-	LEAQ   l+24(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	TESTQ  CX, CX
-	JEQ     done
+// func momentsAVX2(x []float32, eps float32) (mean, rstd float32)
+TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
+	MOVQ       x_base+0(FP), SI
+	MOVQ       x_len+8(FP), CX
+	VXORPS     X8, X8, X8
+	VCVTSI2SSQ CX, X8, X8
+	LEAQ       (SI)(CX*4), SI
+	NEGQ       CX
+	MOVQ       CX, DX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
 
-loop:
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	ADDQ   $64, SI
-	SUBQ   $16, CX
-	JNZ    loop
+sum:
+	VADDPS (SI)(DX*4), Y0, Y0
+	VADDPS 32(SI)(DX*4), Y1, Y1
+	ADDQ   $16, DX
+	JNZ    sum
+	VADDPS Y1, Y0, Y0
+	FOLD(VADDPS, Y0, X0, X1)
+	VDIVSS       X8, X0, X0
+	VMOVSS       X0, mean+32(FP)
+	VBROADCASTSS X0, Y4
 
-done:
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
+squares: // of mean - x
+	VSUBPS      (SI)(CX*4), Y4, Y5
+	VSUBPS      32(SI)(CX*4), Y4, Y6
+	VFMADD231PS Y5, Y5, Y2
+	VFMADD231PS Y6, Y6, Y3
+	ADDQ        $16, CX
+	JNZ         squares
+	VADDPS  Y3, Y2, Y2
+	FOLD(VADDPS, Y2, X2, X3)
+	VDIVSS  X8, X2, X2
+	VADDSS  eps+24(FP), X2, X2
+	VSQRTSS X2, X2, X2
+	VMOVSS  ONE, X0
+	VDIVSS  X2, X0, X0
+	VMOVSS  X0, rstd+36(FP)
 	VZEROUPPER
 	RET
 
-// func squaresAVX2(x []float32, mean float32) (l laneSums)
-TEXT ·squaresAVX2(SB), NOSPLIT, $0-96
-	MOVQ         x_base+0(FP), SI
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSS mean+24(FP), Y2
-	LEAQ         l+32(FP), DI
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	TESTQ        CX, CX
-	JEQ          done
-
-loop:
-	VMOVUPS     (SI), Y3
-	VMOVUPS     32(SI), Y4
-	VSUBPS      Y2, Y3, Y3
-	VSUBPS      Y2, Y4, Y4
-	VFMADD231PS Y3, Y3, Y0
-	VFMADD231PS Y4, Y4, Y1
-	ADDQ        $64, SI
-	SUBQ        $16, CX
-	JNZ         loop
-
-done:
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VZEROUPPER
-	RET
-
-// func normalizeAVX2(dst, x, gamma, beta []float32, mean, rstd float32)
-TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
+// func normalizeAVX2(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32)
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-112
 	MOVQ         dst_base+0(FP), DI
 	MOVQ         x_base+24(FP), SI
 	MOVQ         x_len+32(FP), CX
@@ -199,9 +180,11 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
 	MOVQ         beta_base+72(FP), R9
 	VBROADCASTSS mean+96(FP), Y2
 	VBROADCASTSS rstd+100(FP), Y3
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
 	XORQ         DX, DX
-	TESTQ        CX, CX
-	JEQ          done
 
 loop:
 	VMOVUPS     (SI)(DX*4), Y0
@@ -216,25 +199,21 @@ loop:
 	VFMADD213PS 32(R9)(DX*4), Y5, Y1
 	VMOVUPS     Y0, (DI)(DX*4)
 	VMOVUPS     Y1, 32(DI)(DX*4)
+	VMINPS      Y0, Y6, Y6
+	VMINPS      Y1, Y7, Y7
+	VMAXPS      Y0, Y8, Y8
+	VMAXPS      Y1, Y9, Y9
 	ADDQ        $16, DX
 	CMPQ        DX, CX
 	JLT         loop
-
-done:
+	VMINPS Y7, Y6, Y6
+	VMAXPS Y9, Y8, Y8
+	FOLD(VMINPS, Y6, X6, X7)
+	FOLD(VMAXPS, Y8, X8, X9)
+	VMOVSS X6, least+104(FP)
+	VMOVSS X8, greatest+108(FP)
 	VZEROUPPER
 	RET
-
-// The constants of exp and gelu are Go variables (tables_amd64.go), eight times
-// each.
-#define EXP_MIN ·expTable+0(SB)
-#define LOG2E ·expTable+32(SB)
-#define MINUS_LN2HI ·expTable+64(SB)
-#define MINUS_LN2LO ·expTable+96(SB)
-#define EXP5 ·expTable+128(SB)
-#define EXP4 ·expTable+160(SB)
-#define EXP3 ·expTable+192(SB)
-#define EXP2 ·expTable+224(SB)
-#define ONE ·expTable+256(SB)
 
 // x = exp(x - m), by exp in softmax.go; n is scratch.
 #define EXP(x, n, p) \
@@ -254,16 +233,24 @@ done:
 	VPSLLD      $23, n, n  \
 	VPADDD      n, p, x
 
-// func expAVX2(x []float32, m float32) (l laneSums)
-TEXT ·expAVX2(SB), NOSPLIT, $0-96
-	MOVQ         x_base+0(FP), SI
-	MOVQ         x_len+8(FP), CX
-	LEAQ         l+32(FP), DI
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	TESTQ        CX, CX
-	JEQ          done
-	VBROADCASTSS m+24(FP), Y15
+// func softmaxAVX2(x []float32) (sum float32)
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-28
+	MOVQ    x_base+0(FP), SI
+	MOVQ    x_len+8(FP), CX
+	LEAQ    (SI)(CX*4), SI
+	NEGQ    CX
+	MOVQ    CX, DX
+	VMOVUPS (SI)(CX*4), Y0
+	VMOVAPS Y0, Y1
+
+maximum:
+	VMAXPS (SI)(DX*4), Y0, Y0
+	VMAXPS 32(SI)(DX*4), Y1, Y1
+	ADDQ   $16, DX
+	JNZ    maximum
+	VMAXPS Y1, Y0, Y0
+	FOLD(VMAXPS, Y0, X0, X1)
+	VBROADCASTSS X0, Y15
 	VMOVUPS      EXP_MIN, Y14
 	VMOVUPS      LOG2E, Y13
 	VMOVUPS      MINUS_LN2HI, Y12
@@ -272,78 +259,83 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-96
 	VMOVUPS      EXP4, Y9
 	VMOVUPS      EXP3, Y8
 	VMOVUPS      ONE, Y7
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
 
 loop:
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
+	VMOVUPS (SI)(CX*4), Y0
+	VMOVUPS 32(SI)(CX*4), Y1
 	EXP(Y0, Y2, Y3)
 	EXP(Y1, Y2, Y4)
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y0, (SI)(CX*4)
+	VMOVUPS Y1, 32(SI)(CX*4)
 	VADDPS  Y0, Y5, Y5
 	VADDPS  Y1, Y6, Y6
-	ADDQ    $64, SI
-	SUBQ    $16, CX
+	ADDQ    $16, CX
 	JNZ     loop
-
-done:
-	VMOVUPS Y5, (DI)
-	VMOVUPS Y6, 32(DI)
+	VADDPS Y6, Y5, Y5
+	FOLD(VADDPS, Y5, X5, X6)
+	VMOVSS X5, sum+24(FP)
 	VZEROUPPER
 	RET
 
-// x = gelu(x), by gelu in gelu.go; y, p are scratch.
-#define GELU(x, y, p) \
-	VMINPS      Y15, x, y \ // geluClamp
-	VMAXPS      Y14, y, y \ // -geluClamp
-	VMULPS      Y13, x, x \ // h = x/2
-	VMOVAPS     y, Y6     \ // u
-	VMULPS      y, y, y   \
+// x = gelu(x), by gelu in gelu.go; u, y and p are scratch.
+#define GELU(x, u, y, p) \
+	VMINPS      Y15, x, u   \ // geluClamp
+	VMAXPS      Y14, u, u   \ // -geluClamp
+	VMULPS      Y13, x, x   \ // h = x/2
+	VMULPS      u, u, y     \
 	VFMADD213PS Y11, Y12, y \ // y = fma(u², 2/geluClamp², -1)
-	VMOVAPS     Y10, p    \
-	VFMADD213PS Y9, y, p  \
-	VFMADD213PS Y8, y, p  \
-	VFMADD213PS Y7, y, p  \
+	VMOVUPS     ·geluTable+0(SB), p      \ // erfPoly[10]
+	VFMADD213PS ·geluTable+320(SB), y, p \ // erfPoly[9]
+	VFMADD213PS ·geluTable+288(SB), y, p \
+	VFMADD213PS ·geluTable+256(SB), y, p \
 	VFMADD213PS ·geluTable+224(SB), y, p \
 	VFMADD213PS ·geluTable+192(SB), y, p \
 	VFMADD213PS ·geluTable+160(SB), y, p \
 	VFMADD213PS ·geluTable+128(SB), y, p \
 	VFMADD213PS ·geluTable+96(SB), y, p  \
 	VFMADD213PS ·geluTable+64(SB), y, p  \
-	VFMADD213PS ·geluTable+32(SB), y, p  \
-	VMULPS      Y6, p, p  \
-	VMINPS      ONE, p, p \
-	VMAXPS      Y11, p, p \ // -1
-	VFMADD213PS x, x, p   \ // fma(h, e, h)
-	VMOVAPS     p, x
+	VFMADD213PS ·geluTable+32(SB), y, p  \ // erfPoly[0]
+	VMULPS      u, p, p     \
+	VMINPS      Y10, p, p   \ // 1
+	VMAXPS      Y11, p, p   \ // -1
+	VFMADD231PS x, p, x     // fma(h, e, h)
 
-// func geluAVX2(x []float32)
-TEXT ·geluAVX2(SB), NOSPLIT, $0-24
+// func geluAVX2(x []float32) (least, greatest float32)
+TEXT ·geluAVX2(SB), NOSPLIT, $0-32
 	MOVQ    x_base+0(FP), SI
 	MOVQ    x_len+8(FP), CX
-	TESTQ   CX, CX
-	JEQ     done
-	VMOVUPS ·geluTable+0(SB), Y10  // erfPoly[10]
-	VMOVUPS ·geluTable+320(SB), Y9 // erfPoly[9]
-	VMOVUPS ·geluTable+288(SB), Y8
-	VMOVUPS ·geluTable+256(SB), Y7
 	VMOVUPS ·geluTable+352(SB), Y15
 	VMOVUPS ·geluTable+384(SB), Y14
 	VMOVUPS ·geluTable+416(SB), Y13
 	VMOVUPS ·geluTable+448(SB), Y12
 	VMOVUPS ·geluTable+480(SB), Y11
+	VMOVUPS ONE, Y10
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
 
 loop:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-	GELU(Y0, Y2, Y3)
-	GELU(Y1, Y4, Y5)
+	GELU(Y0, Y2, Y3, Y4)
+	GELU(Y1, Y2, Y3, Y5)
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
+	VMINPS  Y0, Y6, Y6
+	VMINPS  Y1, Y7, Y7
+	VMAXPS  Y0, Y8, Y8
+	VMAXPS  Y1, Y9, Y9
 	ADDQ    $64, SI
 	SUBQ    $16, CX
 	JNZ     loop
-
-done:
+	VMINPS Y7, Y6, Y6
+	VMAXPS Y9, Y8, Y8
+	FOLD(VMINPS, Y6, X6, X7)
+	FOLD(VMAXPS, Y8, X8, X9)
+	VMOVSS X6, least+24(FP)
+	VMOVSS X8, greatest+28(FP)
 	VZEROUPPER
 	RET

@@ -35,10 +35,7 @@ func TestLayerNorm(t *testing.T) {
 		gamma.freeze()
 		beta.freeze()
 
-		l := genericSum(x.x)
-		mean := l.fold() / float32(n)
-		l = genericSquares(x.x, mean)
-		rstd := 1 / float32(math.Sqrt(float64(l.fold()/float32(n)+1e-6)))
+		mean, rstd := genericMoments(x.x, 1e-6)
 		want := make([]float32, n)
 		genericNormalize(want, x.x, gamma.x, beta.x, mean, rstd)
 
@@ -52,6 +49,50 @@ func TestLayerNorm(t *testing.T) {
 		LayerNorm(inPlace.x, inPlace.x, gamma.x, beta.x, 1e-6)
 		requireSame(t, want, inPlace.x, fmt.Sprintf("in place, n=%d", n))
 	})
+}
+
+// TestLayerNormRows: rows are normalized and quantized as one by one, whatever their
+// number, and no other rows are written.
+func TestLayerNormRows(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		const m = 2*normRows + 5
+		r := newRand(14)
+		for _, k := range []int{1, 15, 16, 48, 80, 192, 197} {
+			gamma, beta := make([]float32, k), make([]float32, k)
+			fill(r, gamma, 1)
+			fill(r, beta, 1)
+			for rows := 1; rows <= 2*normRows+1; rows++ {
+				i := rows % 4
+				want, got := NewActivations(m, k), NewActivations(m, k)
+				want.Reset(m, k)
+				got.Reset(m, k)
+				x, dst, normed := guard(rows*k, 0), guard(rows*k, 1), make([]float32, rows*k)
+				fill(r, x.x, 1)
+				x.freeze()
+				for j := range rows {
+					row := normed[j*k : (j+1)*k]
+					LayerNorm(row, x.x[j*k:(j+1)*k], gamma, beta, 1e-6)
+					want.QuantizeRow(i+j, row)
+				}
+				name := fmt.Sprintf("%d rows of %d", rows, k)
+				got.LayerNormRows(i, dst.x, x.x, gamma, beta, 1e-6)
+				requireSame(t, normed, dst.x, name)
+				requireSameActivations(t, want, got, name)
+				x.check(t, name)
+				dst.check(t, name)
+				x.want = nil
+				got.LayerNormRows(i, x.x, x.x, gamma, beta, 1e-6)
+				requireSame(t, normed, x.x, name+" in place")
+			}
+		}
+	})
+}
+
+func requireSameActivations(t *testing.T, want, got *Activations, name string) {
+	t.Helper()
+	require.Equal(t, want.data, got.data, name)
+	requireSame(t, want.scale, got.scale, name+": scale")
+	require.Equal(t, want.zero, got.zero, name+": zero points")
 }
 
 // TestLayerNormAccuracy compares with the definition in float64.
@@ -83,9 +124,9 @@ func TestSoftmaxExp(t *testing.T) {
 			x.x[n/3] = x.x[n/4]
 		}
 		want := clone(x.x)
-		l := genericExp(want, genericMaximum(want, want[0]))
+		wantSum := genericSoftmax(want)
 		sum := SoftmaxExp(x.x)
-		requireSame(t, []float32{l.fold()}, []float32{sum}, fmt.Sprintf("sum, n=%d", n))
+		requireSame(t, []float32{wantSum}, []float32{sum}, fmt.Sprintf("sum, n=%d", n))
 		requireSame(t, want, x.x, fmt.Sprintf("n=%d off=%d", n, off))
 		x.check(t, fmt.Sprintf("SoftmaxExp n=%d", n))
 	})
@@ -110,6 +151,46 @@ func TestGELU(t *testing.T) {
 		GELU(x.x)
 		requireSame(t, want, x.x, fmt.Sprintf("n=%d off=%d", n, off))
 		x.check(t, fmt.Sprintf("GELU n=%d", n))
+	})
+}
+
+// TestGELURow: the row is that of GELU, and quantized as QuantizeRow does it.
+func TestGELURow(t *testing.T) {
+	rows(t, func(t *testing.T, x *guarded, n, off int) {
+		const m = 3
+		want, got := NewActivations(m, n), NewActivations(m, n)
+		want.Reset(m, n)
+		got.Reset(m, n)
+		row := clone(x.x)
+		GELU(row)
+		want.QuantizeRow(1, row)
+		got.GELURow(1, x.x)
+		name := fmt.Sprintf("n=%d off=%d", n, off)
+		requireSame(t, row, x.x, name)
+		requireSameActivations(t, want, got, name)
+		x.check(t, name)
+	})
+}
+
+// TestRanges: what the row operations say about the range of their results is so,
+// for each element that may be the least or the greatest.
+func TestRanges(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		const n = 5*lanes + 3
+		one := make([]float32, n)
+		for i := range one {
+			one[i] = 1
+		}
+		for _, extreme := range []float32{-0.75, 8} {
+			for at := range n {
+				x := clone(one)
+				x[at] = extreme
+				lo, hi := normalize(active, make([]float32, n), x, one, make([]float32, n), 0, 1)
+				requireSame(t, []float32{min(0, extreme), max(1, extreme)}, []float32{lo, hi}, fmt.Sprint("normalize ", at))
+				lo, hi = geluRange(active, x)
+				requireSame(t, []float32{min(0, gelu(extreme)), max(gelu(1), gelu(extreme))}, []float32{lo, hi}, fmt.Sprint("gelu ", at))
+			}
+		}
 	})
 }
 

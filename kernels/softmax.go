@@ -10,38 +10,27 @@ func SoftmaxExp(x []float32) (sum float32) {
 	if len(x) == 0 {
 		panic("kernels: SoftmaxExp of an empty row")
 	}
-	impl := active
-	b := len(x) &^ (lanes - 1)
-	m := impl.maximum(x[:b], x[0])
-	m = genericMaximum(x[b:], m)
-	l := impl.exp(x[:b], m)
-	l.addExp(x[b:], m)
-	return l.fold()
+	if len(x)%lanes != 0 {
+		return genericSoftmax(x)
+	}
+	return active.softmax(x)
 }
 
-// genericMaximum returns the greatest of m and x.
-func genericMaximum(x []float32, m float32) float32 {
+// genericSoftmax is SoftmaxExp.
+func genericSoftmax(x []float32) (sum float32) {
+	m := x[0]
 	for _, v := range x {
 		if v > m {
 			m = v
 		}
 	}
-	return m
-}
-
-// addExp replaces x by exp(x - m) and adds it to the lanes.
-func (l *laneSums) addExp(x []float32, m float32) {
+	var l laneSums
 	for i, v := range x {
 		e := exp(v - m)
 		x[i] = e
 		l[i%lanes] += e
 	}
-}
-
-// genericExp replaces x by exp(x - m) and returns its sum, in lanes.
-func genericExp(x []float32, m float32) (l laneSums) {
-	l.addExp(x, m)
-	return l
+	return l.fold()
 }
 
 // The constants of exp. ln2 is split in two so that n·ln2Hi is exact

@@ -4,35 +4,6 @@
 #include "encode_arm64.h"
 #include "lanes_arm64.h"
 
-// func maximumNEON(x []float32, m float32) (greatest float32)
-//
-// Of two zeros FMAX takes 0, whichever comes first. exp(x - m) is the same for
-// both.
-TEXT ·maximumNEON(SB), NOSPLIT, $0-36
-	MOVD  x_base+0(FP), R0
-	MOVD  x_len+8(FP), R1
-	FMOVS m+24(FP), F4
-	VDUP  V4.S[0], V4.S4
-	VDUP  V4.S[0], V5.S4
-	VDUP  V4.S[0], V6.S4
-	VDUP  V4.S[0], V7.S4
-	CBZ   R1, done
-
-	PCALIGN $16
-loop:
-	VLD1.P 64(R0), V0_3
-	SUBS   $16, R1
-	ALL(FMAX_4S, 0, 4, 4)
-	BNE    loop
-
-done:
-	FMAX_4S(5, 4, 4)
-	FMAX_4S(7, 6, 6)
-	FMAX_4S(6, 4, 4)
-	FMAXV_4S(4, 4)
-	FMOVS F4, greatest+32(FP)
-	RET
-
 // V24 = m, V25 = expMin, V26 = log2E, ln2Hi, ln2Lo, exp5, V27 = 1.5·2²³; then R3 is
 // at the coefficients.
 #define EXP_CONSTANTS \
@@ -40,7 +11,10 @@ done:
 	VLD1R  (R6), [V24.S4] \
 	VLD1.P 48(R3), [V25.S4, V26.S4, V27.S4]
 
-// func expNEON(x []float32, m float32) (l laneSums)
+// func softmaxNEON(x []float32) (sum float32)
+//
+// The maximum m first. Of two zeros FMAX takes 0, whichever comes first; exp(x - m)
+// is the same for both. Then
 //
 //	x = max(x - m, expMin)
 //	t = x·log2E + 1.5·2²³     n, the nearest integer, is in the low bits
@@ -49,18 +23,31 @@ done:
 //	t = t << 23               n at the place of the exponent
 //	p = polynomial in x
 //	p = p + t                 as integers: p·2ⁿ
-//	l = l + p
+//	l = l + p                 the lanes of the sum, in memory
 //
 // The loop takes 32 elements, in two halves, because four instructions are too
 // few to hide the latency of one: x is in V0..V3 and V12..V15, t in V4..V7 and
 // V16..V19, p in V8..V11 and V20..V23, or in V28..V31 and V24..V27.
-TEXT ·expNEON(SB), NOSPLIT, $0-96
-	MOVD  x_base+0(FP), R0
-	MOVD  x_len+8(FP), R1
-	MOVD  $l+32(FP), R2
+TEXT ·softmaxNEON(SB), NOSPLIT, $80-28
+	MOVD x_base+0(FP), R0
+	MOVD x_len+8(FP), R1
+	MOVD R0, R5
+	MOVD R1, R2
+	VLD1 (R0), V4_7
+
+	PCALIGN $16
+maximum:
+	VLD1.P 64(R5), V0_3
+	SUBS   $16, R2
+	ALL(FMAX_4S, 0, 4, 4)
+	BNE    maximum
+
+	FOLD_GREATEST(4)
+	MOVD  $m-80(SP), R6
+	FMOVS F4, (R6)
+	MOVD  $l-64(SP), R2
 	MOVD  $·expTable(SB), R4
 	MOVD  R0, R5 // reads ahead of R0, which writes
-	MOVD  $m+24(FP), R6
 	VMOVI $0, V28.B16
 	VMOVI $0, V29.B16
 	VMOVI $0, V30.B16
@@ -142,4 +129,7 @@ half:
 	VST1 V0_3, (R2)
 
 done:
+	VLD1  (R2), V28_31
+	FOLD_SUM
+	FMOVS F28, sum+24(FP)
 	RET

@@ -18,3 +18,10 @@ var (
 	geluTable = spread(erfPoly[10], erfPoly[0], erfPoly[1], erfPoly[2], erfPoly[3], erfPoly[4], erfPoly[5], erfPoly[6],
 		erfPoly[7], erfPoly[8], erfPoly[9], geluClamp, -geluClamp, 0.5, 2/(geluClamp*geluClamp), -1)
 )
+
+// byElements undoes what VPACKSSDW and VPACKSSWB do to the order of four registers:
+// the group of four bytes that each place takes.
+var byElements = [16]uint32{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}
+
+// scaleTable are the constants of rowScale.
+var scaleTable = [5]float32{255, -128, 127, leastRange, 1}

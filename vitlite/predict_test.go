@@ -118,10 +118,7 @@ func (p prediction) rows(n int, functions ...string) float64 {
 	return sum * float64(n)
 }
 
-var (
-	quantizeRow  = []string{"minMaxNEON", "quantizeNEON"}
-	layerNormRow = []string{"sumNEON", "squaresNEON", "normalizeNEON"}
-)
+var layerNormRow = []string{"momentsNEON", "normalizeNEON"}
 
 // cycles is that of an operation in the whole model.
 func (p prediction) cycles(o vitlite.Operation) float64 {
@@ -136,7 +133,7 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 	case vitlite.Head:
 		return p.rows(d, layerNormRow...) + p.float(1, c.Classes, d)
 	case vitlite.LayerNorm:
-		block = 2 * (p.rows(t*d, layerNormRow...) + p.rows(t*d, quantizeRow...))
+		block = 2 * (p.rows(t*d, layerNormRow...) + p.rows(t*d, "quantizeNEON"))
 	case vitlite.QKV:
 		block = p.linear(3*d, d)
 	case vitlite.Keys:
@@ -144,17 +141,17 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 	case vitlite.Scores:
 		block = float64(c.Heads) * p.float(t, padded, c.HeadDim())
 	case vitlite.Softmax:
-		block = p.rows(c.Heads*t*padded, "maximumNEON", "expNEON")
+		block = p.rows(c.Heads*t*padded, "softmaxNEON")
 	case vitlite.Values:
 		block = float64(c.Heads) * p.float(t, c.HeadDim(), t)
 	case vitlite.Quantize:
-		block = p.rows(t*d, quantizeRow...)
+		block = p.rows(t*d, "minMaxNEON", "quantizeNEON")
 	case vitlite.Proj:
 		block = p.linear(d, d)
 	case vitlite.FC1:
 		block = p.linear(m, d)
 	case vitlite.Activation:
-		block = p.rows(t*m, "geluNEON") + p.rows(t*m, quantizeRow...)
+		block = p.rows(t*m, "geluNEON", "quantizeNEON")
 	case vitlite.FC2:
 		block = p.linear(d, m)
 	}
