@@ -1,6 +1,6 @@
 // Package kernels computes what a quantized Vision Transformer spends its time
-// on: int8 matrix multiplication (GEMM) and the float32 row operations around
-// it. It knows slices and sizes, neither models nor files.
+// on: int8 matrix multiplication (GEMM), the float32 row operations around it,
+// and the resampling of pictures. It knows slices and sizes, neither models nor files.
 //
 // # The contract of the int8 GEMM
 //
@@ -18,9 +18,9 @@
 // # Same bits on every CPU
 //
 // Each operation has one specification, in plain Go, in the file named after it
-// (gemm.go, floatgemm.go, quantize.go, layernorm.go, softmax.go, gelu.go), and
-// every assembly implementation returns the same bits. For float32 this takes
-// four rules:
+// (gemm.go, floatgemm.go, quantize.go, layernorm.go, softmax.go, gelu.go,
+// resample.go), and every assembly implementation returns the same bits. For
+// float32 this takes four rules:
 //
 //   - Products that are added use a fused multiply-add with one rounding,
 //     written [math.FMA]-like as fma(x, y, z). The Go version computes it

@@ -114,6 +114,38 @@ func TestRowsReadOnce(t *testing.T) {
 	}
 }
 
+// parts is a picture that gives parts of its rows.
+type parts struct {
+	synthetic
+	least, greatest int // columns that were read
+}
+
+func (p *parts) RowRGB([]byte, int) { panic("the whole row was read") }
+
+func (p *parts) SpanRGB(dst []byte, x, y int) {
+	row := make([]byte, 3*p.width)
+	p.synthetic.RowRGB(row, y)
+	copy(dst, row[3*x:])
+	p.least, p.greatest = min(p.least, x), max(p.greatest, x+len(dst)/3-1)
+}
+
+// TestPartsOfRows: of a picture that gives parts, no column is read that the
+// crop does not need, and the pixels are the same.
+func TestPartsOfRows(t *testing.T) {
+	for _, width := range []int{300, 641, 2000} {
+		whole := synthetic{width: width, height: 480}
+		part := &parts{synthetic: whole, least: width}
+		want, got := make([]byte, 224*224*3), make([]byte, 224*224*3)
+		require.NoError(t, newPreprocessor(t, imagenet).Process(want, whole))
+		require.NoError(t, newPreprocessor(t, imagenet).Process(got, part))
+		require.Equal(t, want, got)
+		if width > 480 { // 224 of 248 pixels of the height, and what the filter reaches
+			require.InDelta(t, 480*224/248, part.greatest-part.least, 10)
+			require.InDelta(t, width-1, part.greatest+part.least, 2, "in the middle")
+		}
+	}
+}
+
 // TestSizesInTurn alternates more sizes than there are plans, so that plans
 // and scratch memory are reused in every order.
 func TestSizesInTurn(t *testing.T) {

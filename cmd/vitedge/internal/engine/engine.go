@@ -57,7 +57,7 @@ func Load(path string, threads int) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := vitlite.NewPreprocessor(model.Preprocess()); err != nil {
+	if _, err := newEye(model.Preprocess()); err != nil {
 		model.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -95,42 +95,58 @@ var _ pipeline.Classifier = (*Eye)(nil)
 
 // Eye makes one for a camera. It belongs to one goroutine.
 func (e *Engine) Eye() *Eye {
-	preprocess := e.model.Preprocess()
-	p, err := vitlite.NewPreprocessor(preprocess)
+	eye, err := newEye(e.model.Preprocess())
 	if err != nil {
 		panic("engine: " + err.Error()) // Load has tried it
 	}
-	return &Eye{
-		engine:       e,
-		picture:      camera.Picture{Target: preprocess.Resize.Size},
-		preprocessor: p,
-		pixels:       make([]byte, 3*preprocess.Crop*preprocess.Crop),
+	eye.engine = e
+	return eye
+}
+
+// newEye makes the part of an Eye that comes before the model.
+//
+// JPEGs are decoded at their full size: what was verified on a workstation is
+// what the device answers. Decoding at a half where that leaves twice the
+// model's size takes 1/6 off the time for 1920x1080, nothing off that for
+// 1280x720, and changed 2 of 250 answers of a ViT-Tiny.
+func newEye(p quant.Preprocess) (*Eye, error) {
+	preprocessor, err := vitlite.NewPreprocessor(p)
+	if err != nil {
+		return nil, err
 	}
+	return &Eye{preprocessor: preprocessor, pixels: make([]byte, 3*p.Crop*p.Crop)}, nil
+}
+
+// look brings a frame to the pixels of the model.
+func (e *Eye) look(f *camera.Frame, r *pipeline.Report) error {
+	began := time.Now()
+	if err := f.Decode(&e.picture); err != nil {
+		return err
+	}
+	r.Decode = time.Since(began)
+	began = time.Now()
+	if err := e.preprocessor.Process(e.pixels, &e.picture); err != nil {
+		return fmt.Errorf("%w: %w", camera.ErrCorrupt, err)
+	}
+	r.Luma = e.picture.Luma()
+	r.Preprocess = time.Since(began)
+	return nil
 }
 
 // Classify answers for one frame. It does not allocate once a frame of the
-// same size has been seen, other than what decoding a JPEG takes.
+// same size has been seen.
 func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, pipeline.Report, error) {
-	var t pipeline.Report
-	began := time.Now()
-	if err := f.Decode(&e.picture); err != nil {
-		return nil, t, err
+	var r pipeline.Report
+	if err := e.look(f, &r); err != nil {
+		return nil, r, err
 	}
-	t.Decode = time.Since(began)
-	began = time.Now()
-	if err := e.preprocessor.Process(e.pixels, &e.picture); err != nil {
-		return nil, t, fmt.Errorf("%w: %w", camera.ErrCorrupt, err)
-	}
-	t.Preprocess = time.Since(began)
-	t.Luma = e.picture.Luma()
-
 	e.engine.mu.Lock()
 	defer e.engine.mu.Unlock()
-	began = time.Now()
+	began := time.Now()
 	if err := e.engine.model.Forward(e.engine.logits, e.pixels); err != nil {
-		return nil, t, err
+		return nil, r, err
 	}
 	top := vitlite.TopK(dst, e.engine.logits, e.engine.model.Labels())
-	t.Infer = time.Since(began)
-	return top, t, nil
+	r.Infer = time.Since(began)
+	return top, r, nil
 }
