@@ -12,33 +12,40 @@ import (
 // the tensor that tells them.
 func TestRefuseRelatives(t *testing.T) {
 	for tensor, want := range map[string]string{
-		"layers.0.blocks.0.attn.relative_position_bias_table":                      "a BEiT or Swin",
-		"module.layers.0.blocks.0.attn.cpb_mlp.0.weight":                           "a Swin V2",
-		"beit.encoder.layer.0.lambda_1":                                            "a BEiT",
-		"blocks.0.attn.q_bias":                                                     "a BEiT or EVA",
-		"patch_embed.backbone.stem.conv.weight":                                    "a hybrid",
-		"vit.embeddings.patch_embeddings.backbone.bit.embedder.convolution.weight": "a hybrid",
-		"opt/target/conv_root/kernel":                                              "a hybrid",
-		"conv_proj.conv_bn_relu_0.0.weight":                                        "a ViT with a convolutional stem",
-		"blocks.0.mlp.w12.weight":                                                  "SwiGLU",
-		"dinov2.encoder.layer.0.mlp.weights_in.weight":                             "SwiGLU",
-		"dinov2.encoder.layer.0.mlp.gate_proj.weight":                              "SwiGLU",
-		"blocks.0.mlp.fc1_g.weight":                                                "SwiGLU",
-		"blocks.0.attn.q_norm.weight":                                              "normalizes queries and keys",
-		"blocks.0.attn.norm.weight":                                                "a norm inside its attention",
-		"blocks.0.mlp.norm.weight":                                                 "a norm inside its MLP",
-		"norm_pre.weight":                                                          "a CLIP encoder",
-		"vision_model.pre_layrnorm.weight":                                         "a CLIP encoder",
-		"visual.ln_pre.weight":                                                     "a CLIP encoder",
-		"attn_pool.latent":                                                         "attention pooling",
-		"params/img/MAPHead_0/probe":                                               "attention pooling",
-		"vision_model.head.probe":                                                  "a SigLIP encoder",
-		"rope.periods":                                                             "rotary positions",
-		"rope_embeddings.inv_freq":                                                 "rotary positions",
-		"blocks.0.in_proj.weight":                                                  "side by side",
-		"blocks.0.attns.0.qkv.weight":                                              "side by side",
-		"blocks_token_only.0.norm1.weight":                                         "a CaiT",
-		"vit.embeddings.detection_tokens":                                          "a YOLOS",
+		"layers.0.blocks.0.attn.relative_position_bias_table":                                 "a BEiT or Swin",
+		"swinv2.encoder.layers.0.blocks.0.attention.self.continuous_position_bias_mlp.0.bias": "a Swin V2",
+		"shared_rel_pos.mlp.fc1.weight":                                                       "relative position (SAM, ViT-RelPos)",
+		"blocks.0.attn.rel_pos_h":                                                             "relative position (SAM, ViT-RelPos)",
+		"patch_embed.proj.0.0.weight":                                                         "several convolutions (XCiT)",
+		"embeds.proj.weight":                                                                  "a NaFlexViT",
+		"stages.0.blocks.0.attn.pool_k.weight":                                                "an MViT",
+		"head.fc.weight":                                                                      "more than one linear layer",
+		"module.layers.0.blocks.0.attn.cpb_mlp.0.weight":                                      "a Swin V2",
+		"beit.encoder.layer.0.lambda_1":                                                       "a BEiT",
+		"blocks.0.attn.q_bias":                                                                "a BEiT, EVA or Swin V2",
+		"patch_embed.backbone.stem.conv.weight":                                               "a hybrid",
+		"vit.embeddings.patch_embeddings.backbone.bit.embedder.convolution.weight":            "a hybrid",
+		"opt/target/conv_root/kernel":                                                         "a hybrid",
+		"conv_proj.conv_bn_relu_0.0.weight":                                                   "a ViT with a convolutional stem",
+		"blocks.0.mlp.w12.weight":                                                             "SwiGLU",
+		"dinov2.encoder.layer.0.mlp.weights_in.weight":                                        "SwiGLU",
+		"dinov2.encoder.layer.0.mlp.gate_proj.weight":                                         "SwiGLU",
+		"blocks.0.mlp.fc1_g.weight":                                                           "SwiGLU",
+		"blocks.0.attn.q_norm.weight":                                                         "normalizes queries and keys",
+		"blocks.0.attn.norm.weight":                                                           "a norm inside its attention",
+		"blocks.0.mlp.norm.weight":                                                            "a norm inside its MLP",
+		"norm_pre.weight":                                                                     "a CLIP encoder",
+		"vision_model.pre_layrnorm.weight":                                                    "a CLIP encoder",
+		"visual.ln_pre.weight":                                                                "a CLIP encoder",
+		"attn_pool.latent":                                                                    "attention pooling",
+		"params/img/MAPHead_0/probe":                                                          "attention pooling",
+		"vision_model.head.probe":                                                             "a SigLIP encoder",
+		"rope.periods":                                                                        "rotary positions",
+		"rope_embeddings.inv_freq":                                                            "rotary positions",
+		"blocks.0.in_proj.weight":                                                             "side by side",
+		"blocks.0.attns.0.qkv.weight":                                                         "side by side",
+		"blocks_token_only.0.norm1.weight":                                                    "a CaiT",
+		"vit.embeddings.detection_tokens":                                                     "a YOLOS",
 	} {
 		for _, m := range []*model{{tensors: map[string]Tensor{}}, timmModel(tinyConfig), huggingFaceModel(tinyConfig, "vit.")} {
 			m.tensors[tensor] = float32Tensor(tensor, []int{1}, []float32{1})
@@ -48,6 +55,30 @@ func TestRefuseRelatives(t *testing.T) {
 			require.ErrorContains(t, err, "not of a plain ViT")
 		}
 	}
+}
+
+// Files beside the weights say what their tensors do not.
+func TestExplainForeign(t *testing.T) {
+	m := huggingFaceModel(tinyConfig, "vit.")
+	m.set(t, "config.json", "model_type", "segformer")
+	m.tensors = map[string]Tensor{"segformer.x": float32Tensor("segformer.x", []int{1}, []float32{1})}
+	_, err := m.open(t, Options{})
+	require.ErrorContains(t, err, `unknown architecture: tensors like "segformer.x" belong to no ViT of timm, Hugging Face, torchvision or JAX; config.json calls it "segformer"`)
+
+	m = timmModel(tinyConfig)
+	m.set(t, "config.json", "architecture", "vit_small_patch16_dinov3")
+	delete(m.tensors, "pos_embed")
+	_, err = m.open(t, Options{})
+	require.ErrorContains(t, err, `no position embedding: tensor "pos_embed" is missing; rotary and relative positions are not supported; config.json calls it "vit_small_patch16_dinov3"`)
+
+	m = timmModel(tinyConfig)
+	for name := range m.tensors {
+		if strings.HasSuffix(name, ".norm1.bias") || strings.HasSuffix(name, ".norm2.bias") {
+			delete(m.tensors, name)
+		}
+	}
+	_, err = m.open(t, Options{})
+	require.ErrorContains(t, err, "its norms have no bias (RMSNorm); a plain ViT has LayerNorm")
 }
 
 // What only other tasks use is ignored, and a model for another task refused.

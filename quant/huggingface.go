@@ -3,6 +3,7 @@ package quant
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -168,10 +169,8 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 	if err := json.Unmarshal(s.config, &m); err != nil {
 		return err
 	}
-	switch m.ModelType {
-	case "vit", "deit", "dinov2", "dinov2_with_registers":
-	default:
-		return fmt.Errorf("model_type is %q; want vit, deit, dinov2 or dinov2_with_registers", m.ModelType)
+	if !slices.Contains(modelTypes, m.ModelType) {
+		return fmt.Errorf("model_type is %q; want one of %s", m.ModelType, strings.Join(modelTypes, ", "))
 	}
 	for _, n := range []struct {
 		key  string

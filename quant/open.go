@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,9 +54,13 @@ func Open(path string, o Options) (*Checkpoint, error) {
 }
 
 func open(s *source, path string, o Options) (*Checkpoint, error) {
-	fam, err := findFamily(s)
+	side, err := readSidecars(filepath.Dir(path), s.metadata)
 	if err != nil {
 		return nil, err
+	}
+	fam, err := findFamily(s)
+	if err != nil {
+		return nil, side.explain(err)
 	}
 	c := &Checkpoint{Path: path, Family: fam.name, Bytes: s.bytes(), source: s, anySize: fam.anySize}
 	c.note("format", s.format, "the file's first bytes")
@@ -63,11 +68,7 @@ func open(s *source, path string, o Options) (*Checkpoint, error) {
 	c.Notes = append(c.Notes, s.notes...)
 	var positions positionTable
 	if c.Config, positions, err = fam.sizes(s); err != nil {
-		return nil, err
-	}
-	side, err := readSidecars(filepath.Dir(path), s.metadata)
-	if err != nil {
-		return nil, err
+		return nil, side.explain(err)
 	}
 	if side.labels != nil {
 		c.setLabels(side.labels, side.labelsFrom)
@@ -183,6 +184,28 @@ type sidecars struct {
 	labels                     []string
 	labelsFrom                 string
 	files                      []string // that were read
+}
+
+// modelTypes are transformers' names for what Open knows.
+var modelTypes = []string{"vit", "deit", "dinov2", "dinov2_with_registers"}
+
+// explain adds to an error about tensors what the files beside them call the
+// network, if it is none of ours.
+func (s sidecars) explain(err error) error {
+	var config struct {
+		ModelType    string `json:"model_type"`
+		Architecture string `json:"architecture"` // timm's
+	}
+	if json.Unmarshal(s.config, &config) != nil {
+		return err
+	}
+	switch {
+	case config.Architecture != "":
+		return fmt.Errorf("%w; %s calls it %q", err, s.configFrom, config.Architecture)
+	case config.ModelType != "" && !slices.Contains(modelTypes, config.ModelType):
+		return fmt.Errorf("%w; %s calls it %q", err, s.configFrom, config.ModelType)
+	}
+	return err
 }
 
 // readSidecars prefers what the weights file itself holds.

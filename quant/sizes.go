@@ -45,6 +45,10 @@ func (fam *family) sizes(s *source) (c Config, positions positionTable, err erro
 		c.Registers += shape[1]
 	}
 	if name, err = dims("vit.embeddings.position_embeddings", 3); err != nil {
+		var missing missingError
+		if errors.As(err, &missing) {
+			err = fmt.Errorf("no position embedding: %w; rotary and relative positions are not supported", err)
+		}
 		return c, positions, err
 	}
 	positions, err = fam.positions(shape[1], c)
@@ -57,6 +61,10 @@ func (fam *family) sizes(s *source) (c Config, positions positionTable, err erro
 	}
 	c.ImageSize = grid * c.PatchSize
 
+	const norm = "vit.encoder.layer.0.layernorm_before"
+	if fam.has(s, norm+".weight") && !fam.has(s, norm+".bias") {
+		return c, positions, errors.New("its norms have no bias (RMSNorm); a plain ViT has LayerNorm")
+	}
 	if _, err = dims("vit.encoder.layer.0.intermediate.dense.weight", 2); err != nil {
 		return c, positions, err
 	}
