@@ -4,13 +4,18 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test tools vet unit race emulated
+.PHONY: all build man test tools vet unit race emulated
 
 all: build
 
 # The two programs, in bin/.
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
+
+# Man pages and completions for bash, zsh and fish, in build/man and
+# build/completions. Their date is that of the last commit.
+man:
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) test -count=1 -run TestManual ./cmd/vitedge ./cmd/quantize -manual $(CURDIR)/build
 
 test: tools vet unit race emulated
 	@echo "all tests passed"

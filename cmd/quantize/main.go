@@ -40,16 +40,20 @@ func main() {
 // usageError is a wrong command line.
 type usageError struct{ error }
 
-// run is the command without the process around it. It returns the exit
-// status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	con := &console{stdout: stdout, stderr: stderr}
+// newRoot is quantize with all of its commands.
+func newRoot(con *console) *cobra.Command {
 	cmd := newConvert(con)
 	cmd.AddCommand(newInspect(con), newVerify(con))
 	con.addFlags(cmd)
-	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return cmd
+}
+
+// run is the command without the process around it. It returns the exit
+// status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := newRoot(&console{stdout: stdout, stderr: stderr})
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)

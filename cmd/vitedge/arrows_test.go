@@ -21,8 +21,9 @@ var arrows = map[string][]string{
 	"quant":        {},
 	"camera":       {},
 	"vitlite":      {"kernels", "quant"},
-	"cmd/quantize": {"vitlite", "quant"},
-	"cmd/vitedge":  {"vitlite", "quant", "camera", "testdata"}, // testdata/demo is embedded
+	"cmd/internal": {},
+	"cmd/quantize": {"vitlite", "quant", "cmd/internal"},
+	"cmd/vitedge":  {"vitlite", "quant", "camera", "cmd/internal", "testdata"}, // testdata/demo is embedded
 }
 
 // TestArrows reads the imports of every Go file of the module, for all

@@ -52,7 +52,7 @@ func addKeyFlags(flags *pflag.FlagSet) *configFlags {
 
 func (c *configFlags) addKeys() {
 	for _, s := range shortcuts {
-		c.values = append(c.values, c.flags.String(s.flag, "", s.usage+" ("+s.key+")"))
+		c.values = append(c.values, c.flags.String(s.flag, "", s.usage+" ("+strings.Replace(s.key, config.OnlyCamera, "NAME", 1)+")"))
 	}
 	c.flags.StringArrayVar(&c.sets, "set", nil, "any key of the configuration, as KEY=VALUE; may be repeated")
 	c.flags.SortFlags = false

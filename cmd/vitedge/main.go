@@ -77,15 +77,31 @@ type configError struct{ error }
 
 func (e configError) Unwrap() error { return e.error }
 
+// newRoot is vitedge with all of its commands.
+func newRoot() *cobra.Command {
+	cmd := newRun("vitedge")
+	cmd.Short = "Classify what cameras see and publish it over MQTT"
+	cmd.Long = `Vitedge takes pictures from cameras, classifies them with an int8 Vision
+Transformer and publishes what it sees over MQTT. Without a command it runs the
+daemon, as "vitedge run" does.
+
+Results go to the standard output, messages to the standard error. The exit
+status is 0, 1 after a failure, 2 after wrong arguments, and 78 when the
+configuration is wrong or there is no model file, which trying again does not
+mend.`
+	cmd.Example = `  vitedge demo
+  vitedge --config /etc/vitedge/vitedge.yaml
+  vitedge --model model.safetensors --camera auto --broker mqtt://127.0.0.1:1883`
+	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newCameras(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return cmd
+}
+
 // run is the command without the process around it. It returns the exit
 // status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd := newRun("vitedge")
-	cmd.Short = "Classify what cameras see and publish it over MQTT"
-	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newCameras(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
-	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd := newRoot()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)

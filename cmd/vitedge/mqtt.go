@@ -19,7 +19,13 @@ import (
 )
 
 func newMQTT() *cobra.Command {
-	cmd := &cobra.Command{Use: "mqtt", Short: "Look after what is stored at the broker", Args: noArgs}
+	cmd := &cobra.Command{
+		Use:     "mqtt",
+		Short:   "Look after what is stored at the broker",
+		Long:    "Mqtt has the commands for what the broker keeps of this device.",
+		Example: "  vitedge mqtt",
+		Args:    noArgs,
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(newCleanup())
 	return cmd

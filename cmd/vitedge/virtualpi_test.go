@@ -154,7 +154,11 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 		environ []string
 	}{{"arm64", []string{"GOARCH=arm64"}}, {"arm", []string{"GOARCH=arm", "GOARM=6"}}} {
 		root.Dir(b.arch)
-		p.step("build "+b.arch, func() { root.File(b.arch+"/vitedge", 0o755, compile(t, b.environ, "build", ".")) })
+		p.step("build "+b.arch, func() {
+			program := compile(t, b.environ, "build", "-trimpath", "-ldflags=-s", ".")
+			require.LessOrEqual(t, len(program), 16_000_000, "bytes of the stripped program")
+			root.File(b.arch+"/vitedge", 0o755, program)
+		})
 	}
 	p.step("build camera.test", func() {
 		root.File("camera.test", 0o755, compile(t, []string{"GOARCH=arm64"}, "test", "-c", "vitedge/camera"))
