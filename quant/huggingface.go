@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -166,7 +165,7 @@ func configureHuggingFace(c *Checkpoint, s sidecars, pool Pool, epsilon float32)
 
 func readModelConfig(c *Checkpoint, s sidecars) error {
 	var m modelConfig
-	if err := json.Unmarshal(s.config, &m); err != nil {
+	if err := unmarshalJSON(s.config, &m); err != nil {
 		return err
 	}
 	if !slices.Contains(modelTypes, m.ModelType) {

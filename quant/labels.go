@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -63,7 +62,7 @@ func (l labelMap) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON wants every class from 0 exactly once.
 func (l *labelMap) UnmarshalJSON(text []byte) error {
 	var m map[string]string
-	if err := json.Unmarshal(text, &m); err != nil {
+	if err := unmarshalJSON(text, &m); err != nil {
 		return fmt.Errorf("id2label: %w", err)
 	}
 	if m == nil {

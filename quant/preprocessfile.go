@@ -37,10 +37,10 @@ var resamples = map[int]Interpolation{0: Nearest, 1: Lanczos, 2: Bilinear, 3: Bi
 
 func parseImageSize(text json.RawMessage) (s imageSize, err error) {
 	var n int
-	if json.Unmarshal(text, &n) == nil {
+	if unmarshalJSON(text, &n) == nil {
 		return imageSize{Height: n, Width: n}, nil
 	}
-	err = json.Unmarshal(text, &s)
+	err = unmarshalJSON(text, &s)
 	return s, err
 }
 
@@ -79,7 +79,7 @@ var processors = map[string]processorDefaults{
 // out has the default of transformers' processor of that type, if it is known.
 func readPreprocess(c *Checkpoint, text []byte, from string) error {
 	var r processor
-	if err := json.Unmarshal(text, &r); err != nil {
+	if err := unmarshalJSON(text, &r); err != nil {
 		return err
 	}
 	if r.Type == "" {

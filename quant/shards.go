@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +25,7 @@ func openShards(path string, text []byte, key string) (_ *source, err error) {
 		return nil, fmt.Errorf("an index of %d bytes; want %d at most", len(text), maxSidecar)
 	}
 	var index shardIndex
-	if err := json.Unmarshal(text, &index); err != nil {
+	if err := unmarshalJSON(text, &index); err != nil {
 		return nil, fmt.Errorf("neither weights nor the index of some: %w", err)
 	}
 	if len(index.WeightMap) == 0 {

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -59,7 +58,7 @@ func configureTimm(c *Checkpoint, s sidecars) error {
 
 func readTimmConfig(c *Checkpoint, s sidecars, afterPooling bool) error {
 	var t timmConfig
-	if err := json.Unmarshal(s.config, &t); err != nil {
+	if err := unmarshalJSON(s.config, &t); err != nil {
 		return err
 	}
 	if t.Architecture == "" {
