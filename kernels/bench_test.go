@@ -60,10 +60,11 @@ func BenchmarkRows(b *testing.B) {
 	defer func() { active = was }()
 	for _, impl := range implementations() {
 		active = impl
-		const rows, k, hidden, tokens = 197, 192, 768, 208
+		const rows, k, hidden, head, tokens = 197, 192, 768, 64, 208
 		src, x, one := make([]float32, rows*hidden), make([]float32, rows*hidden), make([]float32, hidden)
 		fill(newRand(1), src, 1)
 		a := NewActivations(rows, hidden)
+		keys, pixels := NewPanels(rows, head), make([]byte, 3*224*224)
 		for _, op := range []struct {
 			name string
 			n    int
@@ -77,6 +78,12 @@ func BenchmarkRows(b *testing.B) {
 					a.LayerNormRows(0, x[:rows*k], src[:rows*k], one[:k], one[:k], 1e-6)
 				}
 			}},
+			{"transpose", head, func(i int) {
+				if i == 0 {
+					keys.TransposeRows(src, 3*k, 0, rows)
+				}
+			}},
+			{"tofloats", 3 * 16 * 16, func(i int) { ToFloats(x, 48, pixels[i*48:], 3*224, 16, 48) }},
 		} {
 			b.Run(fmt.Sprintf("kernel=%s/op=%s/%dx%d", impl.name, op.name, rows, op.n), func(b *testing.B) {
 				a.Reset(rows, op.n)

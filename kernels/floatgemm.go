@@ -42,18 +42,6 @@ func PackFloatWeights(w, bias []float32, n, k int) *Panels {
 	return p
 }
 
-// Transpose writes src, n rows of K elements that start ld apart, to the first n
-// columns of p.
-func (p *Panels) Transpose(src []float32, ld, n int) {
-	for j := range n {
-		row := src[j*ld : j*ld+p.K]
-		dst := p.Data[j/floatCols*p.Panel+j%floatCols:]
-		for k, v := range row {
-			dst[k*p.LD] = v
-		}
-	}
-}
-
 // floatArgs is what one call of the float32 micro-kernel works on: 16 columns of C
 // for rows rows.
 type floatArgs struct {

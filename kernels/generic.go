@@ -14,6 +14,8 @@ var generic = implementation{
 	floatRows:   1,
 	floatPanel:  genericFloatPanel,
 	floatBudget: 1 << 15,
+	toFloats:    genericToFloats,
+	transpose:   genericTranspose,
 	minMax:      genericMinMax,
 	moments:     genericMoments,
 	normalize:   genericNormalize,

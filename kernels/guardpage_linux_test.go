@@ -124,6 +124,37 @@ func TestFencedFloatGemm(t *testing.T) {
 	})
 }
 
+func TestFencedTranspose(t *testing.T) {
+	fences(t, func(t *testing.T, impl *implementation, upper bool) {
+		r := newRand(23)
+		for k := 4; k <= 20; k += 4 {
+			lds, ldd := k+k%3, floatCols+k%5
+			src, dst := fence[float32](t, (floatCols-1)*lds+k, upper), fence[float32](t, (k-1)*ldd+floatCols, upper)
+			fill(r, src, 1)
+			want := make([]float32, len(dst))
+			genericTranspose(want, ldd, src, lds, k)
+			require.NotPanics(t, func() { impl.transpose(dst, ldd, src, lds, k) }, "k = %d", k)
+			requireSame(t, want, dst, "transposed")
+		}
+	})
+}
+
+func TestFencedToFloats(t *testing.T) {
+	fences(t, func(t *testing.T, impl *implementation, upper bool) {
+		for m := 1; m <= 3; m++ {
+			for n := lanes; n <= 4*lanes; n += lanes {
+				lds, ldd := n+m, n+2*m
+				src, dst := fence[byte](t, (m-1)*lds+n, upper), fence[float32](t, (m-1)*ldd+n, upper)
+				randomBytes(newRand(24), src)
+				want := make([]float32, len(dst))
+				genericToFloats(want, ldd, src, lds, m, n)
+				require.NotPanics(t, func() { impl.toFloats(dst, ldd, src, lds, m, n) }, "%d rows of %d", m, n)
+				requireSame(t, want, dst, "floats")
+			}
+		}
+	})
+}
+
 func TestFencedRows(t *testing.T) {
 	fences(t, func(t *testing.T, impl *implementation, upper bool) {
 		r := newRand(22)

@@ -28,6 +28,8 @@ type implementation struct {
 	floatPanel  func(*floatArgs) // one panel
 	floatPair   func(*floatArgs) // two panels; nil where that gains nothing
 	floatBudget int
+	toFloats    func(dst []float32, ldd int, src []byte, lds, m, n int) // n a multiple of lanes
+	transpose   func(dst []float32, ldd int, src []float32, lds, k int) // 16 rows to columns
 
 	// The row operations.
 	minMax    func(x []float32, lo, hi float32) (least, greatest float32)

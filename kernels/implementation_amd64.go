@@ -40,6 +40,8 @@ var avx2 = implementation{
 	floatRows:   6,
 	floatPanel:  floatGemm6x16AVX2,
 	floatBudget: 2 << 20,
+	toFloats:    toFloatsAVX2,
+	transpose:   transposeAVX2,
 	minMax:      minMaxAVX2,
 	moments:     momentsAVX2,
 	normalize:   normalizeAVX2,
@@ -71,7 +73,7 @@ var avx512vnni = func() implementation {
 		budget:    16 << 20,
 	})
 	i.floatRows, i.floatPanel, i.floatBudget = 12, floatGemmAVX512, 4<<20
-	i.floatPair = floatPairAVX512
+	i.floatPair, i.toFloats, i.transpose = floatPairAVX512, toFloatsAVX512, transposeAVX512
 	i.quantize, i.minMax = quantizeUint8AVX512, minMaxAVX512
 	i.moments, i.normalize = momentsAVX512, normalizeAVX512
 	i.gelu, i.softmax = geluAVX512, softmaxAVX512
@@ -151,6 +153,18 @@ func floatGemm12x16AVX512(args *floatArgs) // genericFloatPanel, for rows a mult
 
 //go:noescape
 func floatGemm12x32AVX512(args *floatArgs) // two panels at once
+
+//go:noescape
+func toFloatsAVX2(dst []float32, ldd int, src []byte, lds, m, n int) // genericToFloats
+
+//go:noescape
+func toFloatsAVX512(dst []float32, ldd int, src []byte, lds, m, n int) // genericToFloats
+
+//go:noescape
+func transposeAVX2(dst []float32, ldd int, src []float32, lds, k int) // genericTranspose
+
+//go:noescape
+func transposeAVX512(dst []float32, ldd int, src []float32, lds, k int) // genericTranspose
 
 //go:noescape
 func expandAVX2(dst, src unsafe.Pointer, n int) // dst[i] = int16(src[i]); n is a multiple of 16

@@ -39,6 +39,8 @@ var neon = implementation{
 	floatRows:   4,
 	floatPanel:  floatGemm4x16NEON,
 	floatBudget: 1 << 17,
+	toFloats:    toFloatsNEON,
+	transpose:   transposeNEON,
 	minMax:      minMaxNEON,
 	moments:     momentsNEON,
 	normalize:   normalizeNEON,
@@ -88,6 +90,12 @@ func gemm8x8I8MM(args *gemmArgs) // genericPanel; B is [k/8][8][8]
 
 //go:noescape
 func floatGemm4x16NEON(args *floatArgs) // genericFloatPanel
+
+//go:noescape
+func toFloatsNEON(dst []float32, ldd int, src []byte, lds, m, n int) // genericToFloats
+
+//go:noescape
+func transposeNEON(dst []float32, ldd int, src []float32, lds, k int) // genericTranspose
 
 //go:noescape
 func quantizeNEON(dst unsafe.Pointer, x []float32, lo, hi float32) (scale float32, zero int32) // genericQuantize, to layout {4, 16}

@@ -94,11 +94,5 @@ func (e *embedding) gather(dst []float32, pixels []byte, number int) {
 	grid := e.image / e.patch
 	x, y := number%grid*e.patch, number/grid*e.patch
 	n := 3 * e.patch
-	for r := range e.patch {
-		src := pixels[((y+r)*e.image+x)*3:][:n]
-		row := dst[r*n:][:n]
-		for i, v := range src {
-			row[i] = float32(v)
-		}
-	}
+	kernels.ToFloats(dst, n, pixels[(y*e.image+x)*3:], 3*e.image, e.patch, n)
 }

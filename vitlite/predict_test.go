@@ -31,16 +31,15 @@ const (
 
 // core is what the processor's cores are to the model.
 type core struct {
-	mca     string  // name in kernels/testdata/mca.json
-	gemm    string  // int8 micro-kernel
-	columns int     // of its tile; it has 4 rows
-	scalar  float64 // cycles an element of loops in Go that only move elements
+	mca     string // name in kernels/testdata/mca.json
+	gemm    string // int8 micro-kernel
+	columns int    // of its tile; it has 4 rows
 }
 
 var (
-	cortexA53 = core{"cortex-a53", "gemm4x4NEON", 4, 6}
-	cortexA72 = core{"cortex-a72", "gemm4x4NEON", 4, 4}
-	cortexA76 = core{"neoverse-n1", "gemm4x16DotProd", 16, 3}
+	cortexA53 = core{"cortex-a53", "gemm4x4NEON", 4}
+	cortexA72 = core{"cortex-a72", "gemm4x4NEON", 4}
+	cortexA76 = core{"neoverse-n1", "gemm4x16DotProd", 16}
 )
 
 var boards = []struct {
@@ -129,7 +128,7 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 	switch o {
 	case vitlite.Embed:
 		pixels := 3 * c.PatchSize * c.PatchSize
-		return p.core.scalar*float64((t-1)*pixels) + p.float(t-1, d, pixels)
+		return p.rows((t-1)*pixels, "toFloatsNEON") + p.float(t-1, d, pixels)
 	case vitlite.Head:
 		return p.rows(d, layerNormRow...) + p.float(1, c.Classes, d)
 	case vitlite.LayerNorm:
@@ -137,7 +136,7 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 	case vitlite.QKV:
 		block = p.linear(3*d, d)
 	case vitlite.Keys:
-		block = p.core.scalar * float64(t*d)
+		block = p.rows(t*d, "transposeNEON")
 	case vitlite.Scores:
 		block = float64(c.Heads) * p.float(t, padded, c.HeadDim())
 	case vitlite.Softmax:
@@ -249,13 +248,13 @@ func digits(x float64) string {
 // TestPredictionModel checks the arithmetic with figures that are easy.
 func TestPredictionModel(t *testing.T) {
 	p := prediction{
-		t: t, core: core{"c", "g", 4, 10}, cfg: plainViT(3),
+		t: t, core: core{"c", "g", 4}, cfg: plainViT(3),
 		mca: mca{
 			// A tile of 16·k multiply-accumulates takes 8 + 2k cycles.
 			GEMM: map[string]map[string]map[string]float64{"g": {"c": {
 				"loop": 8, "64": 16 * 64 / 136.0, "192": 16 * 192 / 392.0, "768": 16 * 768 / 1544.0,
 			}}},
-			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}},
+			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}, "transposeNEON": {"c": 10}},
 		},
 	}
 	for _, k := range []int{16, 64, 100, 192, 384, 768, 3072} {
