@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"os"
@@ -235,6 +236,40 @@ func TestSystemd(t *testing.T) {
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
 	until("STOPPING=1")
 	require.Zero(t, d.wait())
+}
+
+// TestStalledPipelineStarvesTheWatchdog guards that a timer does not feed it.
+func TestStalledPipelineStarvesTheWatchdog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "40000")
+	dir := t.TempDir()
+	model, err := writeColorModel(dir)
+	require.NoError(t, err)
+	d := newTestDaemon(t, "--model", model, "--camera", "test:", "--broker", "", "--http", "", "--set", "state_dir="+dir)
+	d.stallLimit = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.runSystemd(ctx)
+	}()
+	var got []string
+	require.NoError(t, socket.SetReadDeadline(time.Now().Add(brokertest.Patience)))
+	for buf := make([]byte, 4096); len(got) < 10; {
+		n, err := socket.Read(buf)
+		require.NoError(t, err)
+		got = append(got, string(buf[:n]))
+	}
+	cancel()
+	<-ended
+	require.Equal(t, "READY=1", got[0])
+	for _, state := range got[1:] {
+		require.Equal(t, "STATUS=camera cam is down; stalled: cam", state)
+	}
 }
 
 // TestStalled guards what feeds the watchdog: a pipeline without signs of life

@@ -116,3 +116,24 @@ func TestFleet(t *testing.T) {
 	cancel()
 	running.Wait()
 }
+
+// TestSharedSubscription lets two workers share the events of all devices, as
+// those of a fleet do: each event comes to one of them.
+func TestSharedSubscription(t *testing.T) {
+	b := brokertest.Start(t)
+	l := start(t, b.Addr(), nil)
+	const filter = "$share/workers/vitedge/+/+/event"
+	first, second := b.Subscribe(filter), b.Subscribe(filter)
+	for i := range 100 {
+		l.push(i)
+	}
+	require.NoError(t, l.Flush(t.Context()))
+	brokertest.Eventually(t, "all events", func() bool { return len(first.Messages())+len(second.Messages()) == 100 })
+	require.NotEmpty(t, first.Messages())
+	require.NotEmpty(t, second.Messages())
+	seen := make(map[string]bool)
+	for _, m := range append(first.Messages(), second.Messages()...) {
+		seen[m.Payload] = true
+	}
+	require.Len(t, seen, 100)
+}

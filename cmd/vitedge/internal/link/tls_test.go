@@ -205,6 +205,15 @@ func TestHostileBroker(t *testing.T) {
 	start(t, addr, func(o *Options) { o.Filters = []string{"a"} }).reason("the broker answered 100 of 1 subscriptions")
 }
 
+// TestNotTLS plays a server that answers a handshake with something else.
+func TestNotTLS(t *testing.T) {
+	addr := fakeBroker(t, func(c net.Conn) {
+		c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		c.Close()
+	})
+	start(t, addr, func(o *Options) { o.URL = "mqtts://" + addr }).reason("the broker does not speak TLS on this port; use mqtt://")
+}
+
 func TestUnknownHost(t *testing.T) {
 	start(t, "name.invalid:1883", nil).reason("the host name.invalid is not known")
 }

@@ -257,3 +257,21 @@ func TestStatusOnChange(t *testing.T) {
 	require.Len(t, got, 2)
 	require.Contains(t, got[1].payload, `"problems":["the disk is full"]`)
 }
+
+// BenchmarkClassified is what publishing costs a prediction: the live message,
+// and every tenth time a state and an event.
+func BenchmarkClassified(b *testing.B) {
+	l := &fakeLink{}
+	p := New(Options{
+		Topics: Topics{"vitedge/pi"}, Sources: []string{"cam"}, Session: "9f2c41d0", Started: time.Now(),
+		Model: func() Model { return Model{"vit-tiny", strings.Repeat("0", 64), "neon"} },
+		Live:  time.Nanosecond, Machine: device.FS(b.TempDir()), Link: l, Log: slog.New(slog.DiscardHandler),
+	})
+	r := result(p, "open", 3)
+	r.Decision = pipeline.Decision{Stable: r.Vote, Decided: true, From: "closed"}
+	for i := 0; b.Loop(); i++ {
+		r.Decision.Announce, r.Decision.Changed = i%10 == 0, i%10 == 0
+		p.Classified(r)
+		l.sent = l.sent[:0]
+	}
+}
