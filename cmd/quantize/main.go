@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 
-	err := cmd.ExecuteContext(ctx)
+	err := catchFault(func() error { return cmd.ExecuteContext(ctx) })
 	var usage usageError
 	var gate gateError
 	switch {
