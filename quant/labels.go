@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -30,7 +31,8 @@ func ReadLabels(path string) ([]string, error) {
 	return lines, nil
 }
 
-// readSmall reads a regular file of at most maxSidecar bytes.
+// readSmall reads a regular file of at most maxSidecar bytes, without the byte
+// order mark that editors on Windows put before UTF-8.
 func readSmall(path string) ([]byte, error) {
 	size, err := regularSize(path)
 	if err != nil {
@@ -39,7 +41,8 @@ func readSmall(path string) ([]byte, error) {
 	if size > maxSidecar {
 		return nil, fmt.Errorf("%s: %d bytes are more than %d", path, size, maxSidecar)
 	}
-	return os.ReadFile(path)
+	text, err := os.ReadFile(path)
+	return bytes.TrimPrefix(text, []byte("\ufeff")), err
 }
 
 // labelMap is id2label: an object whose keys are the class numbers as text.

@@ -101,6 +101,17 @@ func TestOpenOptionsOverride(t *testing.T) {
 	require.Contains(t, c.Notes, Note{"labels", "5", labels})
 }
 
+// Editors on Windows put a byte order mark before texts, and end lines with \r\n.
+func TestOpenByteOrderMark(t *testing.T) {
+	m := timmModel(tinyConfig)
+	m.files["labels.txt"] = "\ufeff1\r\n2\r\n3\r\n4\r\n5\r\n"
+	m.files["config.json"] = "\ufeff" + m.files["config.json"]
+	c, err := m.open(t, Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"1", "2", "3", "4", "5"}, c.Labels)
+	require.Equal(t, tinyConfig, c.Config)
+}
+
 // labels.txt is put there by hand and wins over generic names in a config.
 func TestOpenLabelsFile(t *testing.T) {
 	m := huggingFaceModel(tinyConfig, "vit.")

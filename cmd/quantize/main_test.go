@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // The scripts run the command as a user does. They have commands of their
 // own: vit writes a small random model, shards the same in two files with their
 // index, strange a file with another tensor, and pictures some random pictures;
-// hardlink gives a file a second name. HF_ENDPOINT is a hub with the same model,
+// hardlink gives a file a second name, and bom a byte order mark. HF_ENDPOINT is a hub with the same model,
 // and REFERENCE the folder of small models of all families.
 func TestScripts(t *testing.T) {
 	server := newHub(t)
@@ -64,6 +64,9 @@ func TestScripts(t *testing.T) {
 			},
 			"hardlink": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(os.Link(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
+			},
+			"bom": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\ufeff"+ts.ReadFile(args[0])), 0o644))
 			},
 			"strange": func(ts *testscript.TestScript, _ bool, args []string) {
 				t := quant.Tensor{Name: "fc.weight", DType: quant.F32, Shape: []int{2, 3}, Data: make([]byte, 24)}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -80,7 +81,11 @@ func readClasses(path string, classes int) (map[string]int, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r := csv.NewReader(f)
+	text := bufio.NewReader(f)
+	if mark, _ := text.Peek(3); string(mark) == "\ufeff" { // as spreadsheets write
+		text.Discard(3)
+	}
+	r := csv.NewReader(text)
 	header, err := r.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
