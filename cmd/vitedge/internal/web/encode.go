@@ -57,9 +57,9 @@ func (e *encoder) convert() {
 	w, h := width/step, height/step
 	if e.ycc == nil || e.ycc.Rect != image.Rect(0, 0, w, h) {
 		e.ycc = image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
-		e.row = make([]byte, 3*width)
 		e.sum = make([]int32, 3*w)
 	}
+	e.row = slices.Grow(e.row[:0], 3*width)[:3*width]
 	for y := range h {
 		e.shrink(y*step, step, w)
 		luma := e.ycc.Y[y*e.ycc.YStride:][:w]
@@ -120,7 +120,7 @@ func (e *encoder) chroma(offset, w int) {
 // leave them out, as AVI's MJPEG did, and browsers want them.
 var tables = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1)), nil); err != nil {
+	if err := jpeg.Encode(&b, image.NewYCbCr(image.Rect(0, 0, 1, 1), image.YCbCrSubsampleRatio420), nil); err != nil {
 		panic("web: " + err.Error()) // a buffer takes everything
 	}
 	segment, _ := find(b.Bytes(), dht)

@@ -135,6 +135,12 @@ func (s *Server) Handler() http.Handler {
 // guard refuses what a page of another site makes a browser send.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
 		if !s.ownHost(r.Host) {
 			http.Error(w, "this is not the host that the request is for; see http.hosts in the configuration", http.StatusMisdirectedRequest)
 			return
@@ -147,16 +153,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		// A link on another site may lead here, but its page may not load
 		// anything from here.
-		if r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		site := r.Header.Get("Sec-Fetch-Site")
+		if site != "" && site != "none" && site != "same-origin" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
 			http.Error(w, "requests of other sites are not answered", http.StatusForbidden)
 			return
 		}
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
 }

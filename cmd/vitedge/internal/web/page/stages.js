@@ -64,8 +64,11 @@ export class Stages {
     const columns = [...seconds].map(([s, points]) => ({
       s, stages: STAGES.map((_, i) => quantile(points.map(p => p.stages[i]), .5)),
     }));
-    const highest = Math.max(...columns.map(k => k.stages.reduce((a, b) => a + b, 0)), .1);
-    const wanted = ceiling(highest);
+    // One slow second must not flatten all others: columns that are much higher
+    // than most are cut.
+    const sums = columns.map(k => k.stages.reduce((a, b) => a + b, 0));
+    const most = sums.length ? quantile(sums, .8) : 0;
+    const wanted = ceiling(Math.max(Math.min(3 * most, Math.max(...sums, 0)), .1));
     this.#scale += (wanted - this.#scale) * .3; // the axis glides to its new end
     if (Math.abs(wanted - this.#scale) < .01 * wanted) this.#scale = wanted;
     const top = 8, floor = height - 8;
@@ -85,7 +88,7 @@ export class Stages {
     const step = (width - LEFT) / SECONDS;
     c.save();
     c.beginPath();
-    c.rect(LEFT, 0, width - LEFT, height);
+    c.rect(LEFT, top, width - LEFT, height);
     c.clip();
     for (const { s, stages } of columns) {
       const right = width - (now / 1000 - s - 1) * step;
@@ -95,6 +98,10 @@ export class Stages {
         c.fillRect(right - step, y(base + value), Math.max(1, step - 1), y(base) - y(base + value));
         base += value;
       });
+      if (base > 1.01 * this.#scale) { // the mark of a column that goes on
+        c.fillStyle = color('card');
+        c.fillRect(right - step, top + 4, Math.max(1, step - 1), 3);
+      }
     }
     c.restore();
   }

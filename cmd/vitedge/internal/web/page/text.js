@@ -6,8 +6,11 @@ const whole = new Intl.NumberFormat('en');
 /** Time of day of a browser time in milliseconds. */
 export const clock = t => time.format(t);
 
-/** A probability in percent. Nothing but 1 is 100 %. */
-export const percent = p => `${p < 1 ? Math.min(99, Math.round(100 * p)) : 100} %`;
+/** A probability in percent. Nothing but 1 is 100 %, nothing but 0 is 0 %. */
+export function percent(p) {
+  if (p > 0 && p < .01) return '< 1 %';
+  return `${p < 1 ? Math.min(99, Math.round(100 * p)) : 100} %`;
+}
 
 /** Thousands are told apart. */
 export const count = n => whole.format(n);

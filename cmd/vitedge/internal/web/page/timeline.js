@@ -203,9 +203,8 @@ export class Timeline {
       c.beginPath();
       c.roundRect(left, top, right - left, BAND, 5);
       c.fill();
-      const from = Math.max(left, LEFT) + 8;
-      const room = right - from - 6;
-      if (room < 14) return;
+      const from = Math.max(left, LEFT) + 6;
+      const room = right - from - 4;
       c.fillStyle = color(current ? 'card' : 'text');
       const text = fit(c, label, room);
       if (text) c.fillText(text, from, top + BAND / 2 + .5);
@@ -216,7 +215,7 @@ export class Timeline {
 // As much of the text as there is room for.
 function fit(c, text, room) {
   if (c.measureText(text).width <= room) return text;
-  for (let n = text.length - 1; n > 1; n--) {
+  for (let n = text.length - 1; n > 2; n--) {
     const short = `${text.slice(0, n).trimEnd()}…`;
     if (c.measureText(short).width <= room) return short;
   }
