@@ -60,7 +60,7 @@ const (
 	keyHTTP   = "http.listen"
 )
 
-func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) (err error) {
+func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) error {
 	// A reader that goes ("vitedge demo | head") ends the demo as Ctrl-C does,
 	// instead of killing it before it has tidied up.
 	signal.Ignore(syscall.SIGPIPE)
@@ -87,6 +87,7 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		defaults = append(defaults, cameraSettings(source)...)
 	}
 	url, real := flags.given(keyBroker)
+	clientID := ""
 	if real {
 		// Others may run the demo on the same broker.
 		defaults = append(defaults, [2]string{"device.id", hostID("demo")})
@@ -95,7 +96,7 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		if err != nil {
 			return fmt.Errorf("the demo's broker: %w", err)
 		}
-		defer broker.Close()
+		defer func() { broker.close(clientID) }()
 		defaults = append(defaults, [2]string{keyBroker, "mqtt://" + broker.address})
 	}
 	wanted := config.Default().HTTP.Listen
@@ -119,6 +120,7 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		return err
 	}
 	d.introduce(stderr)
+	clientID = d.named(cfg.MQTT.ClientID)
 	if real && url != "" {
 		end, err := d.watch(messages.print)
 		if err != nil {
@@ -126,7 +128,7 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		}
 		defer end()
 	}
-	return d.run(ctx)
+	return cmp.Or(d.run(ctx), messages.failure())
 }
 
 // demoParents are folders in which the demo makes one for its files, in the

@@ -49,6 +49,17 @@ func startBroker(heard func(topic string, payload []byte)) (*demoBroker, error) 
 	return &demoBroker{b, l.Address()}, nil
 }
 
+// close ends the broker when the client has taken its leave. One that is cut off
+// before is announced as dead, by its will.
+func (b *demoBroker) close(client string) {
+	for end := time.Now().Add(farewellTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if c, ok := b.Clients.Get(client); !ok || c.Closed() {
+			break
+		}
+	}
+	b.Close()
+}
+
 // allowAll lets every client of the demo's broker, which are this machine's, do
 // everything.
 type allowAll struct{ broker.HookBase }

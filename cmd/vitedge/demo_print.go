@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -17,6 +19,7 @@ type printer struct {
 	mu     sync.Mutex
 	w      io.Writer
 	gone   func() // called when w takes no more
+	err    error  // why it does not
 	width  func() int
 	colors bool
 }
@@ -44,9 +47,21 @@ func (p *printer) print(topic string, payload []byte) {
 	if p.width != nil {
 		line = tidy(topic, payload, p.width(), p.colors)
 	}
-	if _, err := fmt.Fprintln(p.w, line); err != nil {
+	if _, err := fmt.Fprintln(p.w, line); err != nil && p.err == nil {
+		p.err = err
 		p.gone()
 	}
+}
+
+// failure says why messages could not be printed. A reader that has gone is no
+// failure.
+func (p *printer) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil || errors.Is(p.err, syscall.EPIPE) {
+		return nil
+	}
+	return fmt.Errorf("messages cannot be printed: %w", p.err)
 }
 
 // visible is a payload as text; one that is no text, such as a picture, would

@@ -161,6 +161,7 @@ func TestDemo(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 	require.Equal(t, "vitedge/demo/availability online", lines[0])
 	require.Equal(t, "vitedge/demo/availability offline", lines[len(lines)-1])
+	require.Equal(t, 1, strings.Count(stdout, "vitedge/demo/availability offline\n"), "the farewell, and no will")
 	for _, line := range lines {
 		topic, payload, _ := strings.Cut(line, " ")
 		if strings.HasSuffix(topic, "/prediction") {
@@ -302,6 +303,19 @@ func TestDemoReaderGoes(t *testing.T) {
 	left, err := os.ReadDir(tmp)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestDemoDiskFull: messages that go nowhere are a failure, and one line.
+func TestDemoDiskFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	defer full.Close()
+	var stderr bytes.Buffer
+	require.Equal(t, exitFailure, run(t.Context(), []string{"demo", "--http", "127.0.0.1:0"}, full, &stderr))
+	require.Contains(t, stderr.String(), "vitedge: messages cannot be printed: ")
+	require.Contains(t, stderr.String(), "no space left on device")
 }
 
 // TestDemoTerminated ends it as systemd or a closed terminal does.

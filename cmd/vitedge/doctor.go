@@ -151,7 +151,7 @@ func (d *doctor) camera(name string, size int) {
 	o, err := cameraConfig(c, size, slog.New(slog.DiscardHandler))
 	var cam camera.Camera
 	if err == nil {
-		cam, err = camera.Open(d.ctx, o)
+		cam, err = openCamera(d.ctx, o)
 	}
 	if err != nil {
 		d.report(check, bad, err.Error(), "correct cameras."+name+" in the configuration")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -70,7 +71,10 @@ func (c *configFlags) load() (*config.Config, []string, error) {
 		}
 	}
 	for _, set := range c.sets {
-		key, value, _ := strings.Cut(set, "=")
+		key, value, ok := strings.Cut(set, "=")
+		if !ok {
+			return nil, nil, usageError{fmt.Errorf("--set is %q; want KEY=VALUE", set)}
+		}
 		in.Settings = append(in.Settings, config.Setting{Flag: "--set", Key: key, Value: value})
 	}
 	return config.Load(in)

@@ -93,6 +93,9 @@ mend.`
   vitedge --config /etc/vitedge/vitedge.yaml
   vitedge --model model.safetensors --camera auto --broker mqtt://127.0.0.1:1883`
 	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newCameras(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
+	cmd.Version = programVersion()
+	cmd.SetVersionTemplate("vitedge {{.Version}}\n")
+	cmd.Flags().Bool("version", false, "print the version")
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return cmd
@@ -106,7 +109,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 
-	err := cmd.ExecuteContext(ctx)
+	cmd, err := cmd.ExecuteContextC(ctx)
 	var usage usageError
 	var faults *config.Error
 	var fault configError
@@ -116,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errRestart):
 		return restartWanted
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "vitedge: %v; see vitedge --help\n", err)
+		fmt.Fprintf(stderr, "vitedge: %v; see %s --help\n", err, cmd.CommandPath())
 		return exitUsage
 	case errors.As(err, &faults), errors.As(err, &fault), errors.Is(err, engine.ErrMissing):
 		for line := range strings.Lines(err.Error()) {
@@ -129,9 +132,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // noArgs refuses arguments, and commands that do not exist.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasSubCommands():
 		return usageError{fmt.Errorf("unknown command %q", args[0])}
 	}
-	return nil
+	return usageError{fmt.Errorf("unexpected argument %q", args[0])}
 }

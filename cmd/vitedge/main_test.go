@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -59,5 +60,38 @@ func TestSampleIsEmbedded(t *testing.T) {
 	require.Equal(t, string(file), sample)
 	for _, key := range config.Keys() {
 		require.Contains(t, sample, key[strings.LastIndexByte(key, '.')+1:]+":")
+	}
+}
+
+// TestUsage: a wrong command line is one line, that names what is wrong and whose
+// help to read.
+func TestUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"nonsense":              `vitedge: unknown command "nonsense"; see vitedge --help`,
+		"mqtt nonsense":         `vitedge: unknown command "nonsense"; see vitedge mqtt --help`,
+		"demo here":             `vitedge: unexpected argument "here"; see vitedge demo --help`,
+		"demo --config x":       `vitedge: unknown flag: --config; see vitedge demo --help`,
+		"demo --set log.level":  `vitedge: --set is "log.level"; want KEY=VALUE; see vitedge demo --help`,
+		"mqtt cleanup --set":    `vitedge: flag needs an argument: --set; see vitedge mqtt cleanup --help`,
+		"classify":              `vitedge: no picture is named; see vitedge classify --help`,
+		"bench --iterations 0x": `vitedge: invalid argument "0x" for "--iterations" flag: strconv.ParseInt: parsing "0x": invalid syntax; see vitedge bench --help`,
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, exitUsage, run(t.Context(), strings.Fields(args), &stdout, &stderr), args)
+		require.Equal(t, want+"\n", stderr.String())
+		require.Empty(t, stdout.String())
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	for args, want := range map[string]string{
+		"--version":             "vitedge " + programVersion() + "\n",
+		"completion bash":       "__start_vitedge",
+		"completion zsh":        "#compdef vitedge",
+		"__complete demo --log": "--log-format",
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Zero(t, run(t.Context(), strings.Fields(args), &stdout, &stderr), stderr.String())
+		require.Contains(t, stdout.String(), want, args)
 	}
 }
