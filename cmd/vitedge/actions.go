@@ -58,19 +58,18 @@ func (d *daemon) snapshot(ctx context.Context, src string) error {
 	return nil
 }
 
-// photograph publishes a picture after a change of the label. It is called by
-// the pipeline that is to take it, and so returns at once.
-func (d *daemon) photograph(src string) {
+// photograph publishes the frame that has changed the label. The pipeline waits
+// for it, some milliseconds for a change; the frame is gone afterwards.
+func (d *daemon) photograph(r *pipeline.Result) {
 	if !d.cfg.MQTT.Image || d.link == nil {
 		return
 	}
-	d.photos.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := d.snapshot(ctx, src); err != nil {
-			d.log.Debug("no picture of the change", "err", err)
-		}
-	})
+	jpeg, err := r.JPEG()
+	if err != nil {
+		d.log.Warn("no picture of the change", "camera", r.Source, "err", err)
+		return
+	}
+	d.publisher.Image(r.Source, jpeg)
 }
 
 // reload reads the configuration again, puts into force what can be, and says

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"image/jpeg"
 	"net"
 	"os"
 	"path/filepath"
@@ -119,11 +120,27 @@ func TestClassifyAndSnapshotCommands(t *testing.T) {
 	require.True(t, late.UntilOn("vitedge/pi/cam/image", "\xff\xd8").Retained)
 }
 
+// TestImageOnChange guards that the picture is the very one that has changed the
+// label, that it waits for a connection, and that none is taken from those to be
+// classified.
 func TestImageOnChange(t *testing.T) {
 	b := brokertest.Start(t)
-	s := b.Subscribe("vitedge/pi/cam/image")
-	startDaemon(t, nil, append(colors(t, b.URL(), "red red red green green green"), "--interval", "50ms", "--set", "mqtt.image=true")...)
-	s.Until("two pictures", func(m []brokertest.Message) bool { return len(m) >= 2 })
+	s := b.Subscribe("vitedge/pi/cam/#")
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	d := startDaemon(t, nil, append(colors(t, "mqtt://"+p.Addr(), "red green blue"), "--interval", "0s", "--set", "mqtt.image=true",
+		"--set", "cameras.cam.loop=false", "--set", "decide.votes=1", "--set", "decide.window=1")...)
+	brokertest.Eventually(t, "the end of the folder", func() bool { return strings.Contains(d.output(), "all sources are at their end") })
+	p.Refuse(false)
+	require.Zero(t, d.wait())
+	s.UntilOn("vitedge/pi/cam/image", "")
+	require.Equal(t, "red green blue", labels(t, s.On("vitedge/pi/cam/state")))
+	pictures := s.On("vitedge/pi/cam/image")
+	require.Len(t, pictures, 1)
+	img, err := jpeg.Decode(strings.NewReader(pictures[0]))
+	require.NoError(t, err)
+	red, green, blue, _ := img.At(img.Bounds().Dx()/2, img.Bounds().Dy()/2).RGBA()
+	require.Greater(t, blue, max(red, green))
 }
 
 func TestImagesAreOffByDefault(t *testing.T) {

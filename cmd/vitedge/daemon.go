@@ -58,7 +58,6 @@ type daemon struct {
 
 	restart chan struct{} // closed when a restart is wanted
 	again   sync.Once
-	photos  sync.WaitGroup // snapshots under way
 }
 
 // newDaemon makes all parts and starts none.

@@ -57,7 +57,6 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 	})
 	err := g.Wait()
-	d.photos.Wait()
 
 	switch {
 	case errors.Is(err, errEnd):

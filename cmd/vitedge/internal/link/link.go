@@ -14,7 +14,8 @@
 //     topic, and published again after every connect: a broker that lost its
 //     memory has them back at once.
 //   - Live messages are QoS 0 and never wait: without a connection they are
-//     gone, and of two on one topic the newer is sent.
+//     gone, and of two on one topic the newer is sent. One that the broker is to
+//     retain waits for the connection, as what it retains would else be older.
 //
 // One message in flight makes the order certain and limits duplicates to one
 // for each lost connection. It costs a round trip a message, which a device
@@ -174,12 +175,13 @@ func (l *Link) Send(m outbox.Message) {
 	l.o.Outbox.Push(m)
 }
 
-// Live publishes payload with QoS 0 if there is a connection. Of two messages
-// on one topic that have not gone out the newer is sent.
+// Live publishes payload with QoS 0 if there is a connection, or when there is
+// one if the broker is to retain it. Of two messages on one topic that have not
+// gone out the newer is sent.
 func (l *Link) Live(topic string, payload []byte, retain bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stats.Connected {
+	if !l.stats.Connected && !retain {
 		l.stats.LiveLost++
 		return
 	}

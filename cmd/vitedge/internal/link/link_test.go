@@ -290,6 +290,24 @@ func TestLiveIsNeverQueued(t *testing.T) {
 	require.Equal(t, []string{"new"}, s.On("live"))
 }
 
+// TestRetainedLiveWaits guards that the broker does not retain a picture that
+// is older than the last one.
+func TestRetainedLiveWaits(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	l := start(t, p.Addr(), nil)
+	l.Live("image", []byte("old"), true)
+	brokertest.Eventually(t, "a try", func() bool { return l.Stats().LastError != "" })
+	l.Live("image", []byte("new"), true)
+	s := b.Subscribe("image")
+	p.Refuse(false)
+	m := s.UntilOn("image", "new")
+	require.Equal(t, byte(0), m.QoS)
+	require.Equal(t, []string{"new"}, s.On("image"))
+	require.Equal(t, uint64(1), l.Stats().LiveLost)
+}
+
 // TestLiveKeepsTheNewest stalls the broker, so that live messages meet.
 func TestLiveKeepsTheNewest(t *testing.T) {
 	b := brokertest.Start(t)

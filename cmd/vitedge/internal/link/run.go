@@ -62,8 +62,9 @@ func (l *Link) complain(text string, err error, lost bool) {
 	defer l.mu.Unlock()
 	l.stats.Connected = false
 	l.stats.LastError = text
-	l.stats.LiveLost += uint64(len(l.live))
-	l.live = nil
+	waiting := len(l.live)
+	l.live = slices.DeleteFunc(l.live, func(m live) bool { return !m.retain })
+	l.stats.LiveLost += uint64(waiting - len(l.live))
 	if lost {
 		l.stats.Lost++
 	}

@@ -77,7 +77,13 @@ type Result struct {
 	Total    time.Duration // from taking the frame to deciding
 	Publish  time.Duration // in the sinks before the one that is told
 	Asked    bool          // somebody asked for this very classification
+
+	frame *camera.Frame
 }
+
+// JPEG encodes the frame as the model saw it, in at most MaxSnapshot bytes. It
+// takes time, and may be called during the call of the sink only.
+func (r *Result) JPEG() ([]byte, error) { return encode(r.frame) }
 
 // Shown is how many classes a result has for people to look at, where the
 // model has as many.
@@ -317,7 +323,7 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	if n := max(s.Top, Shown); len(p.top) != n {
 		p.top = make([]vitlite.Prediction, n)
 	}
-	best, report, err := p.classify(ctx, f)
+	f, best, report, err := p.classify(ctx, f)
 	p.alive()
 	switch {
 	case errors.Is(err, camera.ErrCorrupt):
@@ -339,7 +345,7 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	r := Result{
 		Source: p.o.Name, Time: f.Time, Width: f.Width, Height: f.Height, Age: max(taken.Sub(f.Time), 0),
 		Light: light, Vote: vote, Top: best[:min(s.Top, len(best))], Best: best, Decision: p.decider.Add(now, vote),
-		Timing: report.Timing, Total: now.Sub(taken), Asked: asked != nil,
+		Timing: report.Timing, Total: now.Sub(taken), Asked: asked != nil, frame: f,
 	}
 	for _, sink := range p.o.Sinks {
 		r.Publish = time.Since(now)

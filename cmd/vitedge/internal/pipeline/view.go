@@ -30,7 +30,8 @@ func (p *Pipeline) show(f *camera.Frame) {
 
 // classify lets the viewer look at newer frames while the model looks at f, so
 // that a model that takes a second does not make a picture of one frame a second.
-func (p *Pipeline) classify(ctx context.Context, f *camera.Frame) ([]vitlite.Prediction, Report, error) {
+// It returns the frame that the answer is for, which is a copy then.
+func (p *Pipeline) classify(ctx context.Context, f *camera.Frame) (*camera.Frame, []vitlite.Prediction, Report, error) {
 	if p.viewed() {
 		data := append(p.held.Data[:0], f.Data...) // the camera overwrites its own
 		p.held = *f
@@ -38,7 +39,8 @@ func (p *Pipeline) classify(ctx context.Context, f *camera.Frame) ([]vitlite.Pre
 		f = &p.held
 		defer p.view(ctx)()
 	}
-	return p.o.Classifier.Classify(p.top, f)
+	best, report, err := p.o.Classifier.Classify(p.top, f)
+	return f, best, report, err
 }
 
 // viewed reports whether somebody looks at a source that can be looked at. The

@@ -58,9 +58,9 @@ type Options struct {
 	Link    Link
 	Log     *slog.Logger
 
-	// Changed, if set, is told after a change of the stable label. It must not
-	// block.
-	Changed func(src string)
+	// Changed, if set, is told of every result that decided or changed the stable
+	// label, when that has been published. It must not block for long.
+	Changed func(r *pipeline.Result)
 }
 
 // NewSession is a name that no other run of the daemon has.
@@ -137,6 +137,13 @@ func (p *Publisher) next(topic string) uint64 {
 
 // Classified publishes what one frame led to.
 func (p *Publisher) Classified(r *pipeline.Result) {
+	p.classified(r)
+	if d := &r.Decision; (d.Changed || d.First) && p.o.Changed != nil {
+		p.o.Changed(r)
+	}
+}
+
+func (p *Publisher) classified(r *pipeline.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tally.classified(r.Timing.Infer, r.Light)
@@ -167,9 +174,6 @@ func (p *Publisher) Classified(r *pipeline.Result) {
 	}
 	if d.Changed || d.First {
 		p.o.Log.Info("label", "camera", r.Source, "from", d.From, "to", d.Stable.Label, "score", probability(d.Stable.Score))
-		if p.o.Changed != nil {
-			p.o.Changed(r.Source)
-		}
 	}
 }
 
