@@ -7,7 +7,7 @@
 //	    commands over MQTT actions.go
 //	    what is retained   announce.go
 //	    health and HTTP    health.go
-//	vitedge demo           demo.go
+//	vitedge demo           demo.go, demo_broker.go, demo_print.go
 //	vitedge classify       classify.go
 //	vitedge cameras        cameras.go
 //	vitedge bench          bench.go
@@ -15,6 +15,7 @@
 //	vitedge doctor         doctor.go
 //	vitedge mqtt cleanup   mqtt.go
 //	vitedge version        version.go
+//	vitedge completion     completion.go
 //
 // Results go to stdout, messages to stderr. The exit status is 0, 1 after a
 // failure, 2 after wrong arguments, and 78 when the configuration is wrong or
@@ -98,6 +99,7 @@ mend.`
 	cmd.Flags().Bool("version", false, "print the version")
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	addCompletions(cmd)
 	return cmd
 }
 

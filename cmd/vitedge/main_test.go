@@ -85,10 +85,13 @@ func TestUsage(t *testing.T) {
 
 func TestVersionAndCompletion(t *testing.T) {
 	for args, want := range map[string]string{
-		"--version":             "vitedge " + programVersion() + "\n",
-		"completion bash":       "__start_vitedge",
-		"completion zsh":        "#compdef vitedge",
-		"__complete demo --log": "--log-format",
+		"--version":                   "vitedge " + programVersion() + "\n",
+		"completion bash":             "__start_vitedge",
+		"completion zsh":              "#compdef vitedge",
+		"__complete demo --log":       "--log-format",
+		"__complete run --camera de":  "demo:",
+		"__complete bench --random s": "small",
+		"__complete --model x":        "safetensors\n:8", // ShellCompDirectiveFilterFileExt
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Zero(t, run(t.Context(), strings.Fields(args), &stdout, &stderr), stderr.String())
