@@ -87,6 +87,9 @@ func readClasses(path string, classes int) (map[string]int, error) {
 	}
 	r := csv.NewReader(text)
 	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: the file is empty; want columns %q and %q", path, "file", "class")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -86,7 +86,7 @@ type Model struct {
 // that is a commit needs no request if all is there; a branch or tag is asked
 // for, and where the hub cannot be reached stands for what it was last time.
 func (c *Client) Fetch(ctx context.Context, r Repo) (Model, error) {
-	s := &snapshot{client: c, repo: r, cache: cacheOf(c.Cache, r), tries: maxTries}
+	s := &snapshot{client: c, repo: r, cache: cacheOf(c.Cache, r), tries: firstTries}
 	pinned := ""
 	if commitID.MatchString(r.Revision) {
 		pinned = r.Revision
@@ -161,6 +161,9 @@ func (s *snapshot) file(ctx context.Context, name string) (string, error) {
 		rev = s.commit // all files are of the same commit, whatever is pushed meanwhile
 	}
 	info, err := s.client.stat(ctx, s.repo, rev, name, s.tries)
+	if s.tries == firstTries && info.commit != "" {
+		s.tries = maxTries // the hub is there
+	}
 	if info.commit != "" && s.commit == "" {
 		s.commit = info.commit
 		if err := s.cache.setRef(s.repo.Revision, info.commit); err != nil {

@@ -256,12 +256,27 @@ func TestFetchWithoutNetwork(t *testing.T) {
 	_, err = f.fetch(t, "org/other")
 	require.ErrorContains(t, err, f.Hub.URL+"/org/other/resolve/main/config.json: ")
 	require.ErrorContains(t, err, "connection refused")
-	require.Len(t, f.waits, maxTries-1)
+	require.Len(t, f.waits, firstTries-1)
 
 	// An incomplete copy is none.
 	require.NoError(t, os.Remove(want.Weights))
 	_, err = f.fetch(t, "org/vit")
 	require.ErrorContains(t, err, "connection refused")
+}
+
+// A hub that has answered once is given more time.
+func TestFetchPatience(t *testing.T) {
+	f := newFixture(t)
+	f.Intercept = func(w http.ResponseWriter, r *http.Request, store bool) bool {
+		if strings.HasSuffix(r.URL.Path, weightsFile) {
+			w.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+		return false
+	}
+	_, err := f.fetch(t, "org/vit")
+	require.ErrorContains(t, err, weightsFile+": 502 Bad Gateway")
+	require.Len(t, f.waits, maxTries-1)
 }
 
 // A new commit that cannot be fetched is no reason to take an old one.

@@ -185,6 +185,9 @@ func retryAfter(h http.Header) time.Duration {
 const (
 	// maxTries is how often in a row something may fail before it is given up.
 	maxTries = 6
+	// firstTries is how often a hub that has not answered yet is asked: who has
+	// misspelled a path waits for it.
+	firstTries = 3
 	// maxWait is the longest wait that a server may ask for.
 	maxWait = 5 * time.Minute
 )
