@@ -67,16 +67,3 @@ func loadNorm(c *quant.Checkpoint, name string) (norm, error) {
 
 // apply normalizes the row x.
 func (n *norm) apply(dst, x []float32) { kernels.LayerNorm(dst, x, n.gamma, n.beta, n.eps) }
-
-// forward runs the block on the residual stream s.x.
-func (b *block) forward(s *state) {
-	s.normalize(&b.norm1, b.qkv)
-	s.apply(QKV, b.qkv, s.qkv, false)
-	s.attention(b.proj)
-	s.apply(Proj, b.proj, s.x, true)
-
-	s.normalize(&b.norm2, b.fc1)
-	s.apply(FC1, b.fc1, s.hidden, false)
-	s.activate(b.fc2)
-	s.apply(FC2, b.fc2, s.x, true)
-}

@@ -7,7 +7,7 @@
 //	picture          w × h        any source of RGB rows            picture.go, ycbcr.go
 //	pixels           S × S × 3    uint8, resized and cropped        preprocess.go, resample.go
 //	x                T × D        float32, patches and positions    embed.go
-//	for each encoder block:                                         block.go
+//	for each encoder block:                                         block.go, stripe.go
 //	  x += proj(attention(qkv(norm1(x))))                           attention.go
 //	  x += fc2(gelu(fc1(norm2(x))))
 //	logits           C            head(norm(x[0]))                  model.go
@@ -17,6 +17,10 @@
 // for them: the rows that go in are quantized as they come, one scale and zero
 // point a token, and what comes out is float32 again (linear.go). All else, the
 // residual stream x above all, is float32. The int8 and the float32 model differ
-// in nothing but the linear layers. A given model and picture give the same
+// in nothing but the linear layers.
+//
+// Each thread takes a range of tokens, a stripe, through a whole block. Only
+// attention needs other tokens: threads wait for each other once a block, when all
+// keys and values are there. A given model and picture give the same
 // logits, bit for bit, on every CPU; package kernels says why.
 package vitlite

@@ -52,7 +52,8 @@ func loadHead(c *quant.Checkpoint) (h *head, err error) {
 
 // forward computes the logits from the residual stream s.x.
 func (h *head) forward(s *state, logits []float32) {
-	x := h.poolTokens(s)
+	tokens := s.x[s.refined*s.dim:]
+	x := h.poolTokens(tokens, s.dim, s.embed.prefix)
 	if h.preLogits != nil {
 		h.preLogits.forwardRow(s.pool, h.hidden, x, false)
 		h.tanh(h.hidden)
@@ -62,33 +63,40 @@ func (h *head) forward(s *state, logits []float32) {
 	if h.distilled == nil {
 		return
 	}
-	h.norm.apply(x, s.x[s.dim:2*s.dim])
+	h.norm.apply(x, tokens[s.dim:2*s.dim])
 	h.distilled.forwardRow(s.pool, logits, x, true)
 	for i := range logits {
 		logits[i] *= 0.5
 	}
 }
 
-// poolTokens makes one row of all tokens.
-func (h *head) poolTokens(s *state) []float32 {
-	d, prefix := s.dim, s.embed.prefix
-	x := h.features[:d]
+// poolTokens makes one row of the tokens, rows of d elements, the first few of which
+// stand for no patch.
+func (h *head) poolTokens(tokens []float32, d, prefix int) []float32 {
+	x, patches := h.features[:d], tokens[prefix*d:]
 	switch h.pool {
 	case quant.Mean:
-		average(x, s.x[prefix*d:s.tokens*d])
+		average(x, patches)
 		h.norm.apply(x, x)
 	case quant.NormMean:
-		s.normalize(&h.norm, h.classifier)
-		average(x, s.normed[prefix*d:])
+		h.normalize(patches, d)
+		average(x, patches)
 	case quant.TokenMean:
-		s.normalize(&h.norm, h.classifier)
-		copy(x, s.normed)
-		average(h.features[d:], s.normed[prefix*d:])
+		h.normalize(tokens, d)
+		copy(x, tokens)
+		average(h.features[d:], patches)
 		x = h.features
 	default:
-		h.norm.apply(x, s.x[:d])
+		h.norm.apply(x, tokens[:d])
 	}
 	return x
+}
+
+// normalize applies the LayerNorm to rows of d elements.
+func (h *head) normalize(rows []float32, d int) {
+	for i := 0; i < len(rows); i += d {
+		h.norm.apply(rows[i:i+d], rows[i:i+d])
+	}
 }
 
 // average writes the mean of the rows to dst.

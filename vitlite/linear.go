@@ -17,76 +17,108 @@ type linear struct {
 	names   []string  // of the layers that are stacked in it
 }
 
-// operand is the input of a linear layer, m rows of float32 and, where the layer
-// is int8, the same rows quantized.
+// operand is the input of a linear layer: rows of float32 and, where the layer is
+// int8, the same rows quantized.
 //
-// An int8 operand has a row more for each of the first tokens that the head reads
-// (see refinedTokens): what the quantization of the token's row has left,
-// quantized in its turn. The errors of the other tokens reach the logits as
-// averages over many tokens, those of a token that the head reads as they are:
-// with 16 bits for the class token, the logits of ViT-Ti gain 1.1 dB. It costs
-// nothing where the rows do not fill the last tile of the GEMM: 14×14 patches and
-// the class token are 197 rows, a multiple of neither 4 nor 6.
+// An int8 operand has a row more in front for each of the first tokens that the head
+// reads (see refinedTokens): what the quantization of the token's row has left,
+// quantized in its turn. The errors of the other tokens reach the logits as averages
+// over many tokens, those of a token that the head reads as they are: with 16 bits
+// for the class token, the logits of ViT-Ti gain 1.1 dB. It costs nothing where the
+// rows do not fill the last tile of the GEMM: 14×14 patches and the class token are
+// 197 rows, a multiple of neither 4 nor 6.
 type operand struct {
 	int8    *kernels.Activations
-	float32 []float32
-	m       int
-	refined int       // rows with another row, from m on
-	rest    []float32 // scratch memory of the refined rows
-}
-
-// refinedTokens is how many of the first tokens the head reads: the class token,
-// where the head reads one, and the distillation token. Registers stand behind
-// them and reach the logits through attention alone, as patches do.
-func refinedTokens(cfg quant.Config) int {
-	switch {
-	case cfg.Distilled:
-		return 2
-	case cfg.Pool == quant.Token || cfg.Pool == quant.TokenMean:
-		return 1
-	}
-	return 0
+	float32 []float32 // [rows, in]
+	refined int       // rows in front
+	rest    []float32 // scratch memory for one of them
 }
 
 // newOperand returns room for m rows of up to n elements, of which the first few
 // are refined.
 func newOperand(m, n, refined int) operand {
-	return operand{int8: kernels.NewActivations(m+refined, n), refined: refined, rest: make([]float32, refined*n)}
+	return operand{int8: kernels.NewActivations(refined+m, n), refined: refined, rest: make([]float32, n)}
 }
 
-// reset prepares o for m rows that go into l; rows is where they are or will be.
-func (o *operand) reset(l *linear, rows []float32, m int) {
-	o.float32, o.m = rows, m
+// reset prepares o for rows that go into l.
+func (o *operand) reset(l *linear, rows []float32) {
+	o.float32 = rows
 	if l.int8 != nil {
-		o.int8.Reset(m+o.refined, l.in)
+		o.int8.Reset(o.refined+len(rows)/l.in, l.in)
 	}
 }
 
-// ready tells o that row i is written. Rows may be told of concurrently.
-func (o *operand) ready(l *linear, i int) {
-	if l.int8 == nil {
+// normalize makes LayerNorm of the rows x, which it writes to dst, the input of l.
+func (o *operand) normalize(l *linear, n *norm, dst, x []float32) {
+	o.reset(l, dst)
+	if l.int8 != nil {
+		o.int8.LayerNormRows(o.refined, dst, x, n.gamma, n.beta, n.eps)
+		o.refine(l)
 		return
 	}
-	row := o.float32[i*l.in : (i+1)*l.in]
-	o.int8.QuantizeRow(i, row)
-	if i < o.refined {
-		o.int8.RefineRow(o.m+i, i, row, o.rest[i*l.in:(i+1)*l.in])
+	for i := 0; i < len(x); i += l.in {
+		n.apply(dst[i:i+l.in], x[i:i+l.in])
 	}
 }
 
-// forward writes the m×out products to dst, or adds them. dst has room for the
-// refined rows, which an int8 layer needs.
-func (l *linear) forward(p *kernels.Pool, dst []float32, o *operand, add bool) {
+// activate makes the nonlinearity of the rows x, in place, the input of l.
+func (o *operand) activate(l *linear, a quant.Activation, x []float32) {
+	o.reset(l, x)
+	for i := 0; i < len(x); i += l.in {
+		row := x[i : i+l.in]
+		switch {
+		case a == quant.GELU && l.int8 != nil:
+			o.int8.GELURow(o.refined+i/l.in, row)
+			continue
+		case a == quant.GELU:
+			kernels.GELU(row)
+		case a == quant.GELUTanh:
+			kernels.GELUTanh(row)
+		default:
+			kernels.QuickGELU(row)
+		}
+		if l.int8 != nil {
+			o.int8.QuantizeRow(o.refined+i/l.in, row)
+		}
+	}
+	o.refine(l)
+}
+
+// set makes rows the input of l.
+func (o *operand) set(l *linear, rows []float32) {
+	o.reset(l, rows)
 	if l.int8 == nil {
-		p.FloatGemm(dst, l.out, o.float32, l.in, o.m, l.float32, add)
 		return
 	}
-	refined := dst[o.m*l.out : (o.m+o.refined)*l.out]
+	for i := 0; i < len(rows); i += l.in {
+		o.int8.QuantizeRow(o.refined+i/l.in, rows[i:i+l.in])
+	}
+	o.refine(l)
+}
+
+// refine writes the rows in front.
+func (o *operand) refine(l *linear) {
+	if l.int8 == nil {
+		return
+	}
+	for i := range o.refined {
+		o.int8.RefineRow(i, o.refined+i, o.float32[i*l.in:(i+1)*l.in], o.rest[:l.in])
+	}
+}
+
+// forward writes the products of o's rows to dst, or adds them. dst has the refined
+// rows in front, which an int8 layer needs.
+func (l *linear) forward(w *kernels.Worker, dst []float32, o *operand, add bool) {
+	refined, rows := dst[:o.refined*l.out], dst[o.refined*l.out:]
+	if l.int8 == nil {
+		w.Mul(rows, l.out, o.float32, l.in, len(o.float32)/l.in, l.float32, nil, add)
+		return
+	}
 	clear(refined)
-	p.Gemm(dst, l.out, o.int8, l.int8, add)
+	w.Gemm(dst, l.out, o.int8, 0, o.refined+len(o.float32)/l.in, l.int8, add)
 	// Every row has the bias, so the sum of two rows has it once too often.
 	for j, v := range refined {
-		dst[j] += v - l.bias[j%l.out]
+		rows[j] += v - l.bias[j%l.out]
 	}
 }
 

@@ -49,7 +49,7 @@ func New(c *quant.Checkpoint, threads int) (*Model, error) {
 	if m.head, err = loadHead(c); err != nil {
 		return nil, err
 	}
-	m.state = newState(cfg, m.embed, kernels.NewPool(threads))
+	m.state = newState(m, threads)
 	return m, nil
 }
 
@@ -64,21 +64,43 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 	if len(logits) != m.config.Classes {
 		return fmt.Errorf("room for %d logits; want %d", len(logits), m.config.Classes)
 	}
-	s.profile.begin()
-	s.embedding(pixels)
-	s.profile.end(Embed)
-	s.observeEmbedding()
-	for _, b := range m.blocks {
-		b.forward(s)
+	s.profile.start()
+	s.pixels = pixels
+	for s.step = range len(m.blocks) + 1 {
+		s.pool.Run(len(s.stripes), s.runStep)
 	}
+	began := s.profile.begin()
 	m.head.forward(s, logits)
-	s.profile.end(Head)
+	s.profile.end(Head, began)
+	s.profile.stop()
 	for i, v := range logits {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			return fmt.Errorf("logit %d is %v: the model's weights are beyond the range of float32", i, v)
 		}
 	}
 	return nil
+}
+
+// runStep takes a stripe from one attention to the next: attention needs the keys
+// and values of all tokens, all else is done token by token, so this is the only
+// place where threads wait for each other.
+func (m *Model) runStep(w *kernels.Worker, t *stripe) {
+	s, i, last := m.state, m.state.step, m.state.step == len(m.blocks)
+	t.n = t.tokens
+	if last && s.observer == nil {
+		t.n = min(t.tokens, s.read-t.first)
+	}
+	if t.n <= 0 {
+		return
+	}
+	if i == 0 {
+		t.embedPatches(w, s.pixels)
+	} else {
+		t.finish(w, m.blocks[i-1], s.projections[(i-1)%2])
+	}
+	if !last {
+		t.project(w, m.blocks[i], s.projections[i%2])
+	}
 }
 
 // Config returns the model's sizes.

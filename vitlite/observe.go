@@ -17,23 +17,31 @@ type Output struct {
 // SetObserver makes inferences call f after the embedding, "vit.embeddings", and
 // after every linear layer of the blocks, in the order of the computation, until f
 // is nil. f may change Rows: the inference goes on with what it leaves there. The
-// query comes as it is used, divided by √d.
-func (m *Model) SetObserver(f func(Output)) { m.state.observer = f }
-
-// observeEmbedding and observe show the observer what was written. They do
-// nothing where there is none.
-func (s *state) observeEmbedding() {
-	if s.observer != nil {
-		s.observer(Output{Layer: "vit.embeddings", Rows: s.x[:s.tokens*s.dim], Tokens: s.tokens, Width: s.dim, Stride: s.dim})
+// query comes as it is used, divided by √d. An observed inference takes all tokens
+// through one layer after the other on one thread.
+func (m *Model) SetObserver(f func(Output)) {
+	m.state.observer = f
+	if f != nil {
+		m.state.divide(1)
+	} else {
+		m.state.divide(m.state.pool.Threads())
 	}
 }
 
-func (s *state) observe(l *linear, dst []float32, add bool) {
-	if s.observer == nil {
+// observeEmbedding and observe show the observer what was written. They do
+// nothing where there is none.
+func (t *stripe) observeEmbedding() {
+	if t.observer != nil {
+		t.observer(Output{Layer: "vit.embeddings", Rows: t.residual(), Tokens: t.n, Width: t.dim, Stride: t.dim})
+	}
+}
+
+func (t *stripe) observe(l *linear, rows []float32, add bool) {
+	if t.observer == nil {
 		return
 	}
 	width := l.out / len(l.names)
 	for i, name := range l.names {
-		s.observer(Output{name, dst[i*width : s.tokens*l.out], s.tokens, width, l.out, add})
+		t.observer(Output{name, rows[i*width:], t.n, width, l.out, add})
 	}
 }

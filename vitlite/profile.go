@@ -50,20 +50,22 @@ func (o Operation) Multiplies() bool {
 }
 
 // MACs counts the multiply-accumulates of the operation in one inference of a
-// model of the given sizes.
+// model of the given sizes. Those that an inference does without, for tokens behind
+// the last attention that the head does not read, are not among them.
 func (o Operation) MACs(c quant.Config) int64 {
 	t, d, m, l := int64(c.Tokens()), int64(c.Dim), int64(c.MLPDim), int64(c.Depth)
+	finished := (l-1)*t + int64(readTokens(c)) // tokens of all blocks
 	switch o {
 	case Embed:
 		return (t - int64(c.Prefix())) * d * 3 * int64(c.PatchSize*c.PatchSize)
 	case QKV:
 		return l * t * d * 3 * d
 	case Scores, Values:
-		return l * t * t * d
+		return finished * t * d
 	case Proj:
-		return l * t * d * d
+		return finished * d * d
 	case FC1, FC2:
-		return l * t * d * m
+		return finished * d * m
 	case Head:
 		macs := int64(c.Features())*int64(c.Classes) + d*int64(c.PreLogits)
 		if c.Distilled {
@@ -85,82 +87,59 @@ func MACs(c quant.Config) int64 {
 
 // Profile adds up the time of inferences by operation.
 type Profile struct {
-	mark  time.Time // the caller's last look at the clock
-	spent [Operations]time.Duration
-
-	// A chunk of attention is three operations in turn, so that the scores stay
-	// in the cache. Their times are those of all threads; the caller's time for
-	// the three, attend, is divided in their proportion.
-	attend time.Duration
-	chunks [Operations]atomic.Int64 // nanoseconds; Scores, Softmax and Values only
+	started time.Time
+	total   time.Duration
+	spent   [Operations]atomic.Int64 // nanoseconds of all threads
 }
 
 // SetProfile makes inferences add their times to p, until p is nil.
 func (m *Model) SetProfile(p *Profile) { m.state.profile = p }
 
-// Time returns what the operation has taken.
+// Time returns what the operation has taken of Total. Threads work on different
+// operations at the same time, so it is the operation's share of what all threads
+// have spent; waiting for each other is shared out alike.
 func (p *Profile) Time(o Operation) time.Duration {
-	switch o {
-	case Scores, Softmax, Values:
-		all := p.chunks[Scores].Load() + p.chunks[Softmax].Load() + p.chunks[Values].Load()
-		if all == 0 {
-			return 0
-		}
-		return time.Duration(float64(p.attend) * float64(p.chunks[o].Load()) / float64(all))
+	all := int64(0)
+	for i := range p.spent {
+		all += p.spent[i].Load()
 	}
-	return p.spent[o]
+	if all == 0 {
+		return 0
+	}
+	return time.Duration(float64(p.total) * float64(p.spent[o].Load()) / float64(all))
 }
 
-// Total returns what all operations have taken.
-func (p *Profile) Total() time.Duration {
-	total := p.attend
-	for _, t := range p.spent {
-		total += t
-	}
-	return total
-}
+// Total returns what the inferences have taken.
+func (p *Profile) Total() time.Duration { return p.total }
 
-// begin starts an inference. Like all that follow, it does nothing on nil.
-func (p *Profile) begin() {
+// start and stop enclose an inference. Like all that follow, they do nothing on nil.
+func (p *Profile) start() {
 	if p != nil {
-		p.mark = time.Now()
+		p.started = time.Now()
 	}
 }
 
-// end adds the time since the last begin or end to an operation.
-func (p *Profile) end(o Operation) {
+func (p *Profile) stop() {
 	if p != nil {
-		p.spent[o] += p.lap()
+		p.total += time.Since(p.started)
 	}
 }
 
-// endAttend is end for the chunks of attention.
-func (p *Profile) endAttend() {
-	if p != nil {
-		p.attend += p.lap()
-	}
-}
-
-func (p *Profile) lap() time.Duration {
-	now := time.Now()
-	d := now.Sub(p.mark)
-	p.mark = now
-	return d
-}
-
-// beginChunk and endChunk are begin and end for the threads.
-func (p *Profile) beginChunk() time.Time {
+// begin returns the time.
+func (p *Profile) begin() time.Time {
 	if p == nil {
 		return time.Time{}
 	}
 	return time.Now()
 }
 
-func (p *Profile) endChunk(o Operation, since time.Time) time.Time {
+// end adds the time since a thread's begin or end to an operation, and returns the
+// time.
+func (p *Profile) end(o Operation, since time.Time) time.Time {
 	if p == nil {
 		return since
 	}
 	now := time.Now()
-	p.chunks[o].Add(int64(now.Sub(since)))
+	p.spent[o].Add(int64(now.Sub(since)))
 	return now
 }
