@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,8 +134,8 @@ type modelConfig struct {
 	Layers        *int       `json:"num_hidden_layers,omitempty"`
 	Heads         *int       `json:"num_attention_heads,omitempty"`
 	Intermediate  *int       `json:"intermediate_size,omitempty"`
-	ImageSize     *int       `json:"image_size,omitempty"`
-	PatchSize     *int       `json:"patch_size,omitempty"`
+	ImageSize     *side      `json:"image_size,omitempty"`
+	PatchSize     *side      `json:"patch_size,omitempty"`
 	Channels      *int       `json:"num_channels,omitempty"`
 	QKVBias       *bool      `json:"qkv_bias,omitempty"`
 	Act           string     `json:"hidden_act,omitempty"`
@@ -144,6 +145,21 @@ type modelConfig struct {
 	NumLabels     *int       `json:"num_labels,omitempty"`
 	ID2Label      labelMap   `json:"id2label,omitempty"`
 	Quantization  *quantInfo `json:"quantization_config,omitempty"`
+}
+
+// side is that of a square, which files give as a number or as height and width.
+type side int
+
+func (s *side) UnmarshalJSON(text []byte) error {
+	var both []int
+	if json.Unmarshal(text, &both) == nil && len(both) == 2 && both[0] == both[1] {
+		*s = side(both[0])
+		return nil
+	}
+	if json.Unmarshal(text, (*int)(s)) != nil {
+		return fmt.Errorf("image_size or patch_size is %.40s; want a whole number, or equal height and width", text)
+	}
+	return nil
 }
 
 func configureHuggingFace(c *Checkpoint, s sidecars, pool Pool, epsilon float32) error {
@@ -179,8 +195,8 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 		{"hidden_size", m.HiddenSize, c.Config.Dim},
 		{"num_hidden_layers", m.Layers, c.Config.Depth},
 		{"intermediate_size", m.Intermediate, c.Config.MLPDim},
-		{"image_size", m.ImageSize, c.Config.ImageSize},
-		{"patch_size", m.PatchSize, c.Config.PatchSize},
+		{"image_size", (*int)(m.ImageSize), c.Config.ImageSize},
+		{"patch_size", (*int)(m.PatchSize), c.Config.PatchSize},
 		{"num_channels", m.Channels, 3},
 		{"num_labels", m.NumLabels, c.Config.Classes},
 		{"num_register_tokens", m.Registers, c.Config.Registers},

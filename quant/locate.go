@@ -43,7 +43,8 @@ func findWeights(path string) (string, error) {
 		for _, e := range entries {
 			name := e.Name()
 			aside := strings.HasPrefix(name, ".") || slices.ContainsFunc(notWeights, func(s string) bool { return strings.HasPrefix(name, s) })
-			if slices.Contains(extensions, filepath.Ext(name)) && !aside {
+			// timm's training script writes model_best.pth.tar, no tar file.
+			if slices.Contains(extensions, filepath.Ext(strings.TrimSuffix(name, ".tar"))) && !aside {
 				names = append(names, name)
 			}
 		}

@@ -112,6 +112,24 @@ func TestOpenByteOrderMark(t *testing.T) {
 	require.Equal(t, tinyConfig, c.Config)
 }
 
+// Sizes may be height and width, as transformers takes them.
+func TestOpenSquareSizes(t *testing.T) {
+	m := huggingFaceModel(tinyConfig, "vit.")
+	m.set(t, "config.json", "image_size", []int{8, 8})
+	m.set(t, "config.json", "patch_size", []int{4, 4})
+	_, err := m.open(t, Options{})
+	require.NoError(t, err)
+	for want, size := range map[string]any{
+		"config.json: image_size or patch_size is [8,4]; want a whole number, or equal height and width": []int{8, 4},
+		`config.json: image_size or patch_size is "8"; want a whole number`:                              "8",
+		"config.json: image_size is 12, but the tensors say 8":                                           12,
+	} {
+		m.set(t, "config.json", "image_size", size)
+		_, err := m.open(t, Options{})
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // labels.txt is put there by hand and wins over generic names in a config.
 func TestOpenLabelsFile(t *testing.T) {
 	m := huggingFaceModel(tinyConfig, "vit.")
@@ -152,6 +170,12 @@ func TestOpenFolder(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "more.safetensors"), nil, 0o644))
 	_, err = Open(dir, Options{})
 	require.ErrorContains(t, err, "several weights files (more.safetensors, other.safetensors)")
+
+	torch := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(torch, "model_best.pth.tar"), torchFile(t, timmModel(tinyConfig).tensors, same), 0o644))
+	c, err = Open(torch, allFlags)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
 
 	empty := t.TempDir()
 	_, err = Open(empty, Options{})
