@@ -4,7 +4,7 @@
 GO ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build man test tools vet unit race emulated
+.PHONY: all build man test tools vet unit race fuzz emulated
 
 all: build
 
@@ -17,7 +17,7 @@ build:
 man:
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) test -count=1 -run TestManual ./cmd/vitedge ./cmd/quantize -manual $(CURDIR)/build
 
-test: tools vet unit race emulated
+test: tools vet unit race fuzz emulated
 	@echo "all tests passed"
 
 # What the tests run besides Go: emulators, brokers, disassemblers.
@@ -43,6 +43,10 @@ concurrent = ./camera $(addprefix ./cmd/vitedge/internal/,link outbox pipeline p
 race:
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run Threads ./kernels ./vitlite
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(concurrent)
+
+# Every fuzz target, a little beyond its seeds.
+fuzz:
+	.ci/fuzz
 
 # Other CPUs, emulated; each has to use the kernels meant for it.
 emulated:
