@@ -104,6 +104,9 @@ func (c *convert) run(ctx context.Context, src, dst string, options quant.Option
 		return askForFlags(err)
 	}
 	defer float.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if float.Quantized() {
 		return fmt.Errorf("%s: the model is int8 already", float.Path)
 	}

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,4 +59,39 @@ func TestKilled(t *testing.T) {
 	c, err := quant.Open(out, quant.Options{})
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
+}
+
+// A signal asks quantize to end, and a second one ends it, whatever it is at: here
+// it waits for someone to read what it prints.
+func TestSecondSignal(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeViT(dir))
+	pipe, out, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, out.Fd(), syscall.F_SETPIPE_SZ, 4096)
+	require.Zero(t, errno)
+	cmd := command("-v", dir, filepath.Join(dir, "int8"))
+	cmd.Stdout, cmd.Stderr = out, out
+	require.NoError(t, cmd.Start())
+	require.NoError(t, out.Close())
+	_, err = pipe.Read(make([]byte, 1)) // it runs
+	require.NoError(t, err)
+
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	limit := time.After(30 * time.Second)
+	for {
+		select {
+		case <-ended:
+			require.Equal(t, syscall.SIGINT, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
+			require.NoFileExists(t, filepath.Join(dir, "int8"))
+			return
+		case <-limit:
+			require.NoError(t, cmd.Process.Kill())
+			require.Fail(t, "it ignores signals")
+		case <-time.After(20 * time.Millisecond):
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		}
+	}
 }
