@@ -193,18 +193,16 @@ loop:
 	VSUBPS      Z15, x, x  \ // m
 	VMAXPS      Z16, x, x  \ // expMin
 	VMULPS      Z17, x, n  \ // log2E
-	VCVTPS2DQ   n, n       \
-	VCVTDQ2PS   n, p       \
-	VFMADD231PS Z18, p, x  \ // -ln2Hi
-	VFMADD231PS Z19, p, x  \ // -ln2Lo
+	VRNDSCALEPS $8, n, n   \ // to nearest even
+	VFMADD231PS Z18, n, x  \ // -ln2Hi
+	VFMADD231PS Z19, n, x  \ // -ln2Lo
 	VMOVAPS     Z20, p     \ // exp5
 	VFMADD213PS Z21, x, p  \ // exp4
 	VFMADD213PS Z22, x, p  \ // exp3
 	VFMADD213PS Z23, x, p  \ // exp2
 	VFMADD213PS Z24, x, p  \ // 1
 	VFMADD213PS Z24, x, p  \
-	VPSLLD      $23, n, n  \
-	VPADDD      n, p, x
+	VSCALEFPS   n, p, x    // p·2ⁿ
 
 // func softmaxAVX512(x []float32) (sum float32)
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-28
