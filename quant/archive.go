@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // archive is a mapped zip file: PyTorch's and NumPy's formats are such.
@@ -28,7 +29,12 @@ const (
 
 // openArchive reads the directory of a zip file.
 func openArchive(data []byte) (*archive, error) {
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	r := &directoryReader{bytes.NewReader(data), maxDirectory}
+	z, err := zip.NewReader(r, int64(len(data)))
+	r.left = math.MaxInt64 // entries are bounded by what is asked of them
+	if errors.Is(err, errDirectory) {
+		return nil, errDirectory
+	}
 	if errors.Is(err, zip.ErrFormat) {
 		return nil, errors.New("zip file is cut short or damaged: its directory, which stands at the end, cannot be read")
 	}
@@ -43,6 +49,25 @@ func openArchive(data []byte) (*archive, error) {
 		a.index[f.Name] = f
 	}
 	return a, nil
+}
+
+// maxDirectory is the longest directory of a zip file that is read, in bytes. The
+// reader holds some ten times as much; that of a ViT has less than 100 KB.
+const maxDirectory = 8 << 20
+
+var errDirectory = fmt.Errorf("zip file: its directory has more than %d bytes", maxDirectory)
+
+// directoryReader reads no more than what is left.
+type directoryReader struct {
+	io.ReaderAt
+	left int64
+}
+
+func (r *directoryReader) ReadAt(p []byte, offset int64) (int, error) {
+	if r.left -= int64(len(p)); r.left < 0 {
+		return 0, errDirectory
+	}
+	return r.ReaderAt.ReadAt(p, offset)
 }
 
 // inflated is how many bytes the entries that were asked for inflate to.

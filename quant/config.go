@@ -89,8 +89,14 @@ func (c Config) HeadDim() int { return c.Dim / c.Heads }
 // number: that of 256 by 256 has 2^32 products a head.
 const maxGrid = 256
 
+// maxDepth bounds the blocks; ViT-22B has 48.
+const maxDepth = 4096
+
 // Validate reports the first size that no plain ViT can have.
 func (c Config) Validate() error {
+	if c.Depth > maxDepth {
+		return fmt.Errorf("config: num_hidden_layers is %d; want 1 to %d", c.Depth, maxDepth)
+	}
 	for _, f := range []struct {
 		name string
 		n    int

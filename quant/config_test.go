@@ -12,20 +12,21 @@ func TestConfigValidate(t *testing.T) {
 	require.Equal(t, 5, tinyConfig.Tokens())
 	require.Equal(t, 16, tinyConfig.HeadDim())
 	for want, change := range map[string]func(*Config){
-		"image_size is 0":                       func(c *Config) { c.ImageSize = 0 },
-		"patch_size is -4":                      func(c *Config) { c.PatchSize = -4 },
-		"hidden_size is 65537":                  func(c *Config) { c.Dim = 65537 },
-		"num_hidden_layers is 0":                func(c *Config) { c.Depth = 0 },
-		"num_attention_heads is 0":              func(c *Config) { c.Heads = 0 },
-		"intermediate_size is 0":                func(c *Config) { c.MLPDim = 0 },
-		"num_labels is 0":                       func(c *Config) { c.Classes = 0 },
-		"image_size 9 is not a multiple":        func(c *Config) { c.ImageSize = 9 },
-		"image_size 1028 makes 257 by 257 patc": func(c *Config) { c.ImageSize = 1028 },
-		"hidden_size 64 is not a multiple":      func(c *Config) { c.Heads = 3 },
-		"layer_norm_eps is -1e-06":              func(c *Config) { c.Epsilon = -1e-6 },
-		`hidden_act "relu" is not supported`:    func(c *Config) { c.Activation = "relu" },
-		`global_pool "map" is not supported; `:  func(c *Config) { c.Pool = "map" },
-		`global_pool "" is not supported; want`: func(c *Config) { c.Pool = "" },
+		"image_size is 0":                           func(c *Config) { c.ImageSize = 0 },
+		"patch_size is -4":                          func(c *Config) { c.PatchSize = -4 },
+		"hidden_size is 65537":                      func(c *Config) { c.Dim = 65537 },
+		"num_hidden_layers is 0":                    func(c *Config) { c.Depth = 0 },
+		"num_hidden_layers is 4097; want 1 to 4096": func(c *Config) { c.Depth = 4097 },
+		"num_attention_heads is 0":                  func(c *Config) { c.Heads = 0 },
+		"intermediate_size is 0":                    func(c *Config) { c.MLPDim = 0 },
+		"num_labels is 0":                           func(c *Config) { c.Classes = 0 },
+		"image_size 9 is not a multiple":            func(c *Config) { c.ImageSize = 9 },
+		"image_size 1028 makes 257 by 257 patc":     func(c *Config) { c.ImageSize = 1028 },
+		"hidden_size 64 is not a multiple":          func(c *Config) { c.Heads = 3 },
+		"layer_norm_eps is -1e-06":                  func(c *Config) { c.Epsilon = -1e-6 },
+		`hidden_act "relu" is not supported`:        func(c *Config) { c.Activation = "relu" },
+		`global_pool "map" is not supported; `:      func(c *Config) { c.Pool = "map" },
+		`global_pool "" is not supported; want`:     func(c *Config) { c.Pool = "" },
 	} {
 		c := tinyConfig
 		change(&c)

@@ -10,6 +10,14 @@ import (
 	"strconv"
 )
 
+// maxEntries is how many tensors a file may have, and how many keys its metadata.
+// The deepest ViT that Config allows has 90,000; a header of maxHeader bytes could
+// have two million, and take minutes and a gigabyte.
+const maxEntries = 1 << 17
+
+// maxDimensions is twice what NumPy allows.
+const maxDimensions = 64
+
 // entry is a tensor as the header announces it, lengths unchecked.
 type entry struct {
 	name       string
@@ -73,7 +81,9 @@ func (d headerDecoder) object(value func(key string) error) error {
 		if seen[key] {
 			return fmt.Errorf("key %q stands there twice", key)
 		}
-		seen[key] = true
+		if seen[key] = true; len(seen) > maxEntries {
+			return fmt.Errorf("more than %d tensors or keys", maxEntries)
+		}
 		if err := value(key); err != nil {
 			return err
 		}
@@ -96,6 +106,9 @@ func (d headerDecoder) entry(e *entry) error {
 			err = d.array(func(n uint64) error {
 				if n > math.MaxInt {
 					return fmt.Errorf("dimension %d of the shape is too large", n)
+				}
+				if len(e.shape) == maxDimensions {
+					return fmt.Errorf("more than %d dimensions", maxDimensions)
 				}
 				e.shape = append(e.shape, int(n))
 				return nil

@@ -57,6 +57,13 @@ func TestOpenFileEmptyModel(t *testing.T) {
 
 func TestOpenFileRefuses(t *testing.T) {
 	one := func(entry string, data int) []byte { return container(`{"x":`+entry+`}`, data) }
+	many := func(format string) string { // entries, one more than may be
+		var list []string
+		for i := range maxEntries + 1 {
+			list = append(list, fmt.Sprintf(format, i))
+		}
+		return strings.Join(list, ",")
+	}
 	length := func(n uint64, rest string) []byte { return append(binary.LittleEndian.AppendUint64(nil, n), rest...) }
 	for _, test := range []struct {
 		name string
@@ -71,6 +78,9 @@ func TestOpenFileRefuses(t *testing.T) {
 		{"header over the cap", length(100_000_001, "{}"), "100000001"},
 		{"header beyond the file", length(3, "{}"), "cut short…3 bytes…2"},
 		{"header of nothing", length(0, ""), `starts with ""`},
+		{"many tensors", container("{"+many(`"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`)+"}", 0), "safetensors header: more than 131072 tensors or keys"},
+		{"much metadata", container(`{"__metadata__":{`+many(`"%d":""`)+"}}", 0), "safetensors header: more than 131072 tensors or keys"},
+		{"dimensions", one(`{"dtype":"U8","shape":[1`+strings.Repeat(",1", 64)+`],"data_offsets":[0,1]}`, 1), `tensor "x": more than 64 dimensions`},
 		{"leading space", container(` {}`, 0), `starts with " {}"`},
 		{"byte order mark", container("\ufeff{}", 0), "starts with"},
 		{"array", container(`[]`, 0), `starts with "[]"`},

@@ -119,7 +119,7 @@ func readFormat(path string, data []byte, key string) (*source, error) {
 		return readArchive(data, key)
 	case starts(torchMagic):
 		return openTorchLegacy(data, key)
-	case len(data) >= 8 && string(data[4:8]) == "\x00\x00\x00\x00":
+	case len(data) >= 9 && string(data[4:9]) == "\x00\x00\x00\x00{":
 		// The length of a header, which JSON text cannot look like.
 		return openSafetensors(data)
 	case bytes.HasPrefix(bytes.TrimLeft(data[:min(len(data), 64)], " \t\r\n"), []byte("{")):
@@ -127,7 +127,7 @@ func readFormat(path string, data []byte, key string) (*source, error) {
 			return nil, errors.New("an index, which is no weights")
 		}
 		return openShards(path, data, key)
-	case starts("\x80"):
+	case starts("\x80\x02"), starts("\x80\x03"), starts("\x80\x04"), starts("\x80\x05"):
 		return nil, errors.New("a pickle, but none that torch.save wrote")
 	}
 	for _, foreign := range foreignFormats {
@@ -161,6 +161,9 @@ var foreignFormats = []struct{ start, what string }{
 	{"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes; want safetensors, PyTorch or .npz"},
 	{"GGUF", "a GGUF file; want the float weights it was made of"},
 	{"\x93NUMPY", "a single NumPy array; want .npz, which holds many"},
+	{"version https://git-lfs", "a Git LFS pointer and not the file itself; fetch that with git lfs pull"},
+	{"<!DOCTYPE html", "a web page; the download went wrong"},
+	{"<html", "a web page; the download went wrong"},
 	{"\x1f\x8b", "a gzip file; unpack it"},
 	{"\xfd7zXZ\x00", "an xz file; unpack it"},
 	{"\x28\xb5\x2f\xfd", "a zstd file; unpack it"},

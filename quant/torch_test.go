@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -229,6 +230,15 @@ func TestArchiveRefuses(t *testing.T) {
 	_, err = readFormat("", zipFile(t, zipEntry{"readme", nil, zip.Store}), "")
 	require.ErrorContains(t, err, "neither PyTorch's (no data.pkl) nor NumPy's (no .npy)")
 
+	var many []zipEntry
+	for i := range maxDirectory/1000 + 1 {
+		many = append(many, zipEntry{fmt.Sprintf("%01000d", i), nil, zip.Store})
+	}
+	_, err = readFormat("", zipFile(t, many...), "")
+	require.EqualError(t, err, "zip file: its directory has more than 8388608 bytes")
+	_, err = readFormat("", zipFile(t, many[:len(many)/2]...), "")
+	require.ErrorContains(t, err, "neither PyTorch's")
+
 	// A storage of zeros is a bomb when it is large enough: it deflates by 1000.
 	view := torchView{"FloatStorage", "0", 8 << 20, 0, []int{8 << 20}, []int{1}}
 	p := newPickler()
@@ -404,9 +414,12 @@ func TestForeignFormats(t *testing.T) {
 		"\x1f\x8b\x08\x00\x01\x02\x03\x04\x05": "a gzip file; unpack it",
 		"":                                     "it has 0 bytes",
 		"hello":                                "it has 5 bytes",
-		"<!DOCTYPE html>":                      "not a safetensors file",
-		"{}":                                   `JSON without a "weight_map"`,
-		" \n{":                                 "neither weights nor the index of some",
+		"<!DOCTYPE html>":                      "a web page; the download went wrong",
+		"\x80\x04\x95\x33\x00\x00\x00\x00\x00\x00\x00\x8c":              "a pickle, but none that torch.save wrote",
+		"\x80\x02\x00\x00\x00\x00\x00\x00{":                             "cut short: the header has 640 bytes",
+		"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n": "a Git LFS pointer and not the file itself; fetch that with git lfs pull",
+		"{}":   `JSON without a "weight_map"`,
+		" \n{": "neither weights nor the index of some",
 	} {
 		_, err := readFormat("folder/file", []byte(content), "")
 		require.ErrorContains(t, err, want, "%q", content)
