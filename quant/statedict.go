@@ -45,6 +45,9 @@ func stateDict(object any, key string) (*source, error) {
 		s.note("weights", path, others(top, path))
 	}
 	for _, t := range tensors {
+		if t.tensor == nil {
+			return nil, fmt.Errorf("tensor %q is made by %s; want dense ones that are not quantized", t.name, t.other)
+		}
 		if err := s.add(t.tensor.array(t.name)); err != nil {
 			return nil, err
 		}
@@ -63,6 +66,7 @@ func (d *pickledDict) find(key string) (any, bool) {
 type namedTensor struct {
 	name   string
 	tensor *torchTensor
+	other  string // what stands there instead, and tensor is nil
 }
 
 // findTensors looks for a state dict, in v or under one of the wrappers' keys.
@@ -85,12 +89,21 @@ func findTensors(v any, depth int) (tensors []namedTensor, wrapper string) {
 	return dictTensors(nil, d, ""), ""
 }
 
-// dictTensors appends the tensors of a dictionary.
+// dictTensors appends the tensors of a dictionary, also those of kinds that cannot
+// be read.
 func dictTensors(list []namedTensor, d *pickledDict, prefix string) []namedTensor {
 	for i, v := range d.values {
 		name, ok := d.keys[i].(string)
-		if t, isTensor := v.(*torchTensor); ok && isTensor {
-			list = append(list, namedTensor{prefix + name, t})
+		if !ok {
+			continue
+		}
+		switch v := v.(type) {
+		case *torchTensor:
+			list = append(list, namedTensor{name: prefix + name, tensor: v})
+		case *pickledObject:
+			if strings.HasPrefix(v.class.String(), "torch._utils._rebuild_") {
+				list = append(list, namedTensor{name: prefix + name, other: v.class.String()})
+			}
 		}
 	}
 	return list

@@ -368,6 +368,12 @@ func TestStateDictWrappers(t *testing.T) {
 	} {
 		require.Equal(t, want, scriptArchitecture(d))
 	}
+
+	sparse := &pickledObject{class: pickledGlobal{"torch._utils", "_rebuild_sparse_tensor"}}
+	for _, object := range []any{dict("a", tensor, "b", sparse), dict("model", dict("b", sparse))} {
+		_, err := stateDict(object, "")
+		require.EqualError(t, err, `tensor "b" is made by torch._utils._rebuild_sparse_tensor; want dense ones that are not quantized`)
+	}
 }
 
 // The heads follow from the architecture that timm's script notes in the file.
