@@ -8,12 +8,23 @@ import "math"
 // thousand times that.
 func GELU(x []float32) { geluRange(active, x) }
 
-// GELURow replaces x by GELU of x, and writes it, quantized as by QuantizeRow, to
-// row i of a.
-func (a *Activations) GELURow(i int, x []float32) {
-	a.checkRow("GELURow", i, x)
-	lo, hi := geluRange(a.impl, x)
-	a.quantizeRow(i, x, lo, hi)
+// GELURows replaces x, rows of K elements one behind the other, by GELU of x, and
+// writes them, quantized as by QuantizeRow, to the rows of a from i on. Rows may be
+// written concurrently.
+func (a *Activations) GELURows(i int, x []float32) {
+	a.checkRows("GELURows", i, x)
+	k := a.k
+	for len(x) > 0 {
+		n := min(rowsTogether, len(x)/k)
+		var lo, hi [rowsTogether]float32
+		for j := range n {
+			lo[j], hi[j] = geluRange(a.impl, x[j*k:(j+1)*k])
+		}
+		for j := range n {
+			a.quantizeRow(i+j, x[j*k:(j+1)*k], lo[j], hi[j])
+		}
+		i, x = i+n, x[n*k:]
+	}
 }
 
 // geluRange is GELU, and returns the range of the result.

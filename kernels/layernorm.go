@@ -23,36 +23,28 @@ func LayerNorm(dst, x, gamma, beta []float32, eps float32) {
 	normalize(impl, dst, x, gamma, beta, mean, rstd)
 }
 
-// normRows is how many rows LayerNormRows takes through one step after the other:
-// as many as a core that executes out of order needs to hide the latency of a row's
-// sums, divisions and square root behind the other rows, and few enough that they
-// and their results stay in a level 1 cache of 32 KiB, 1000 elements wide.
-const normRows = 4
-
 // LayerNormRows writes LayerNorm of x, rows of K elements one behind the other, to
 // dst and, quantized as by QuantizeRow, to the rows of a from i on. dst is as long as
 // x and may be x. Rows may be written concurrently.
 func (a *Activations) LayerNormRows(i int, dst, x, gamma, beta []float32, eps float32) {
+	a.checkRows("LayerNormRows", i, x)
 	k := a.k
-	rows := len(x) / k
-	if i < 0 || rows == 0 || i+rows > a.m || len(x) != rows*k || len(dst) != len(x) || len(gamma) != k || len(beta) != k {
-		panic(fmt.Sprintf("kernels: LayerNormRows of %d elements into %d, with %d gammas and %d betas, from row %d of a %d×%d matrix",
-			len(x), len(dst), len(gamma), len(beta), i, a.m, k))
+	if len(dst) != len(x) || len(gamma) != k || len(beta) != k {
+		panic(fmt.Sprintf("kernels: LayerNormRows of %d rows of %d elements into %d, with %d gammas and %d betas", len(x)/k, k, len(dst), len(gamma), len(beta)))
 	}
-	impl := a.impl
-	for r := 0; r < rows; r += normRows {
-		n := min(normRows, rows-r)
-		var mean, rstd, lo, hi [normRows]float32
-		x, dst := x[r*k:(r+n)*k], dst[r*k:(r+n)*k]
+	for len(x) > 0 {
+		n := min(rowsTogether, len(x)/k)
+		var mean, rstd, lo, hi [rowsTogether]float32
 		for j := range n {
-			mean[j], rstd[j] = moments(impl, x[j*k:(j+1)*k], eps)
+			mean[j], rstd[j] = moments(a.impl, x[j*k:(j+1)*k], eps)
 		}
 		for j := range n {
-			lo[j], hi[j] = normalize(impl, dst[j*k:(j+1)*k], x[j*k:(j+1)*k], gamma, beta, mean[j], rstd[j])
+			lo[j], hi[j] = normalize(a.impl, dst[j*k:(j+1)*k], x[j*k:(j+1)*k], gamma, beta, mean[j], rstd[j])
 		}
 		for j := range n {
-			a.quantizeRow(i+r+j, dst[j*k:(j+1)*k], lo[j], hi[j])
+			a.quantizeRow(i+j, dst[j*k:(j+1)*k], lo[j], hi[j])
 		}
+		i, x, dst = i+n, x[n*k:], dst[n*k:]
 	}
 }
 

@@ -36,7 +36,7 @@ func NewActivations(maxM, maxK int) *Activations {
 }
 
 // Reset makes a an m×k matrix, of which every row is then to be written with
-// QuantizeRow.
+// QuantizeRow or a method that quantizes several.
 func (a *Activations) Reset(m, k int) {
 	if m <= 0 || k <= 0 || m > a.maxM || k > a.maxK {
 		panic(fmt.Sprintf("kernels: Activations.Reset to %d×%d; have room for %d×%d", m, k, a.maxM, a.maxK))
@@ -59,15 +59,43 @@ func (a *Activations) row(i int) unsafe.Pointer {
 // with 1/scale computed as 255 / (hi - lo). Zero is always representable. Rows may
 // be written concurrently.
 func (a *Activations) QuantizeRow(i int, x []float32) {
-	a.checkRow("QuantizeRow", i, x)
+	if i < 0 || i >= a.m || len(x) != a.k {
+		panic(fmt.Sprintf("kernels: QuantizeRow of row %d, %d elements, in a %d×%d matrix", i, len(x), a.m, a.k))
+	}
 	lo, hi := minMax(a.impl, x)
 	a.quantizeRow(i, x, lo, hi)
 }
 
-// checkRow panics unless x can be row i of a.
-func (a *Activations) checkRow(method string, i int, x []float32) {
-	if i < 0 || i >= a.m || len(x) != a.k {
-		panic(fmt.Sprintf("kernels: %s of row %d, %d elements, in a %d×%d matrix", method, i, len(x), a.m, a.k))
+// rowsTogether is how many rows LayerNormRows, GELURows and QuantizeRows take through
+// one step after the other. A row's sums, its range, divisions and a square root
+// are one long chain; a core that executes out of order hides its latency behind the
+// other rows. So few rows stay in a level 1 cache of 32 KiB, 1000 elements wide,
+// with what LayerNorm makes of them. Two rows gain half as much as four.
+const rowsTogether = 4
+
+// QuantizeRows is QuantizeRow for x, rows of K elements one behind the other, which it
+// writes to the rows from i on.
+func (a *Activations) QuantizeRows(i int, x []float32) {
+	a.checkRows("QuantizeRows", i, x)
+	k := a.k
+	for len(x) > 0 {
+		n := min(rowsTogether, len(x)/k)
+		var lo, hi [rowsTogether]float32
+		for j := range n {
+			lo[j], hi[j] = minMax(a.impl, x[j*k:(j+1)*k])
+		}
+		for j := range n {
+			a.quantizeRow(i+j, x[j*k:(j+1)*k], lo[j], hi[j])
+		}
+		i, x = i+n, x[n*k:]
+	}
+}
+
+// checkRows panics unless x is whole rows, at least one, of which a has room from row
+// i on.
+func (a *Activations) checkRows(method string, i int, x []float32) {
+	if rows := len(x) / a.k; i < 0 || rows == 0 || i+rows > a.m || len(x) != rows*a.k {
+		panic(fmt.Sprintf("kernels: %s of %d elements from row %d on in a %d×%d matrix", method, len(x), i, a.m, a.k))
 	}
 }
 

@@ -51,38 +51,56 @@ func TestLayerNorm(t *testing.T) {
 	})
 }
 
-// TestLayerNormRows: rows are normalized and quantized as one by one, whatever their
-// number, and no other rows are written.
-func TestLayerNormRows(t *testing.T) {
+// TestRowsTogether: LayerNormRows, GELURows and QuantizeRows do what LayerNorm, GELU
+// and QuantizeRow do row by row, whatever the number of rows, and write no others.
+func TestRowsTogether(t *testing.T) {
 	forEach(t, func(t *testing.T) {
-		const m = 2*normRows + 5
+		const m = 2*rowsTogether + 5
 		r := newRand(14)
 		for _, k := range []int{1, 15, 16, 48, 80, 192, 197} {
 			gamma, beta := make([]float32, k), make([]float32, k)
 			fill(r, gamma, 1)
 			fill(r, beta, 1)
-			for rows := 1; rows <= 2*normRows+1; rows++ {
+			for rows := 1; rows <= 2*rowsTogether+1; rows++ {
 				i := rows % 4
-				want, got := NewActivations(m, k), NewActivations(m, k)
-				want.Reset(m, k)
-				got.Reset(m, k)
-				x, dst, normed := guard(rows*k, 0), guard(rows*k, 1), make([]float32, rows*k)
-				fill(r, x.x, 1)
-				x.freeze()
-				for j := range rows {
-					row := normed[j*k : (j+1)*k]
-					LayerNorm(row, x.x[j*k:(j+1)*k], gamma, beta, 1e-6)
-					want.QuantizeRow(i+j, row)
+				x := make([]float32, rows*k)
+				fill(r, x, 1)
+				check := func(name string, row func(x []float32), together func(a *Activations, x []float32) []float32) {
+					name = fmt.Sprintf("%s of %d rows of %d", name, rows, k)
+					want, got := NewActivations(m, k), NewActivations(m, k)
+					want.Reset(m, k)
+					got.Reset(m, k)
+					floats := clone(x)
+					for j := range rows {
+						row(floats[j*k : (j+1)*k])
+						want.QuantizeRow(i+j, floats[j*k:(j+1)*k])
+					}
+					in := guard(rows*k, 1)
+					copy(in.x, x)
+					requireSame(t, floats, together(got, in.x), name)
+					in.check(t, name)
+					requireSameActivations(t, want, got, name)
 				}
-				name := fmt.Sprintf("%d rows of %d", rows, k)
-				got.LayerNormRows(i, dst.x, x.x, gamma, beta, 1e-6)
-				requireSame(t, normed, dst.x, name)
-				requireSameActivations(t, want, got, name)
-				x.check(t, name)
-				dst.check(t, name)
-				x.want = nil
-				got.LayerNormRows(i, x.x, x.x, gamma, beta, 1e-6)
-				requireSame(t, normed, x.x, name+" in place")
+				layerNorm := func(x []float32) { LayerNorm(x, x, gamma, beta, 1e-6) }
+				check("LayerNormRows", layerNorm, func(a *Activations, x []float32) []float32 {
+					dst, before := guard(rows*k, 0), clone(x)
+					a.LayerNormRows(i, dst.x, x, gamma, beta, 1e-6)
+					dst.check(t, "LayerNormRows")
+					requireSame(t, before, x, "input")
+					return dst.x
+				})
+				check("LayerNormRows in place", layerNorm, func(a *Activations, x []float32) []float32 {
+					a.LayerNormRows(i, x, x, gamma, beta, 1e-6)
+					return x
+				})
+				check("GELURows", GELU, func(a *Activations, x []float32) []float32 {
+					a.GELURows(i, x)
+					return x
+				})
+				check("QuantizeRows", func([]float32) {}, func(a *Activations, x []float32) []float32 {
+					a.QuantizeRows(i, x)
+					return x
+				})
 			}
 		}
 	})
@@ -151,24 +169,6 @@ func TestGELU(t *testing.T) {
 		GELU(x.x)
 		requireSame(t, want, x.x, fmt.Sprintf("n=%d off=%d", n, off))
 		x.check(t, fmt.Sprintf("GELU n=%d", n))
-	})
-}
-
-// TestGELURow: the row is that of GELU, and quantized as QuantizeRow does it.
-func TestGELURow(t *testing.T) {
-	rows(t, func(t *testing.T, x *guarded, n, off int) {
-		const m = 3
-		want, got := NewActivations(m, n), NewActivations(m, n)
-		want.Reset(m, n)
-		got.Reset(m, n)
-		row := clone(x.x)
-		GELU(row)
-		want.QuantizeRow(1, row)
-		got.GELURow(1, x.x)
-		name := fmt.Sprintf("n=%d off=%d", n, off)
-		requireSame(t, row, x.x, name)
-		requireSameActivations(t, want, got, name)
-		x.check(t, name)
 	})
 }
 

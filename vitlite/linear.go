@@ -63,25 +63,24 @@ func (o *operand) normalize(l *linear, n *norm, dst, x []float32) {
 
 // activate makes the nonlinearity of the rows x, in place, the input of l.
 func (o *operand) activate(l *linear, a quant.Activation, x []float32) {
-	o.reset(l, x)
+	if a == quant.GELU && l.int8 != nil {
+		o.reset(l, x)
+		o.int8.GELURows(o.refined, x)
+		o.refine(l)
+		return
+	}
 	for i := 0; i < len(x); i += l.in {
 		row := x[i : i+l.in]
-		switch {
-		case a == quant.GELU && l.int8 != nil:
-			o.int8.GELURow(o.refined+i/l.in, row)
-			continue
-		case a == quant.GELU:
+		switch a {
+		case quant.GELU:
 			kernels.GELU(row)
-		case a == quant.GELUTanh:
+		case quant.GELUTanh:
 			kernels.GELUTanh(row)
 		default:
 			kernels.QuickGELU(row)
 		}
-		if l.int8 != nil {
-			o.int8.QuantizeRow(o.refined+i/l.in, row)
-		}
 	}
-	o.refine(l)
+	o.set(l, x)
 }
 
 // set makes rows the input of l.
@@ -90,9 +89,7 @@ func (o *operand) set(l *linear, rows []float32) {
 	if l.int8 == nil {
 		return
 	}
-	for i := 0; i < len(rows); i += l.in {
-		o.int8.QuantizeRow(o.refined+i/l.in, rows[i:i+l.in])
-	}
+	o.int8.QuantizeRows(o.refined, rows)
 	o.refine(l)
 }
 
