@@ -40,6 +40,7 @@ type Checkpoint struct {
 	cropFraction float64        // timm's crop_pct; 0 for none
 	filter       positionFilter // for another image size than the trained one
 	anySize      bool           // the reference resizes the position embedding itself
+	trainedSize  int            // that the position embedding is for, in pixels
 }
 
 // Note is one thing that Open found out about a checkpoint.

@@ -74,7 +74,7 @@ func open(s *source, path string, o Options) (*Checkpoint, error) {
 		c.setLabels(side.labels, side.labelsFrom)
 	}
 	c.Files = append(s.paths, side.files...)
-	c.Preprocess.Crop = c.Config.ImageSize
+	c.trainedSize, c.Preprocess.Crop = c.Config.ImageSize, c.Config.ImageSize
 	if err := fam.configure(c, side); err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ const option = "option"
 func (o Options) apply(c *Checkpoint) error {
 	p := &c.Preprocess
 	if o.ImageSize != 0 {
-		if err := c.resizeTo(o.ImageSize, antialiased, option); err != nil {
+		if err := c.resizeTo(o.ImageSize, option); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // embeddings takes the class token, the other tokens and the position embedding
@@ -189,8 +190,9 @@ func keys(x, a float64) float64 {
 	return 0
 }
 
-// resizeTo makes the checkpoint one for pictures of another size.
-func (c *Checkpoint) resizeTo(size int, f positionFilter, from string) error {
+// resizeTo makes the checkpoint one for pictures of another size, with the
+// positions that the reference would have there.
+func (c *Checkpoint) resizeTo(size int, from string) error {
 	n := &c.Config
 	if size < n.PatchSize || size > 1<<16 || size%n.PatchSize != 0 {
 		return fmt.Errorf("image size is %d; want a multiple of the patch size, %d, up to 65536", size, n.PatchSize)
@@ -198,9 +200,7 @@ func (c *Checkpoint) resizeTo(size int, f positionFilter, from string) error {
 	if size == n.ImageSize {
 		return nil
 	}
-	c.note("image size", fmt.Sprintf("%d, trained %d", size, n.ImageSize), from)
-	p := &c.Preprocess
-	if p.Resize != (Resize{}) {
+	if p := &c.Preprocess; p.Resize != (Resize{}) {
 		if c.cropFraction != 0 {
 			p.Resize.Size = cropResize(size, c.cropFraction)
 		} else {
@@ -208,7 +208,15 @@ func (c *Checkpoint) resizeTo(size int, f positionFilter, from string) error {
 		}
 		c.note("resize", p.Resize, "scaled to the image size")
 	}
-	c.note("positions", fmt.Sprintf("%d by %d from %d by %d", size/n.PatchSize, size/n.PatchSize, n.Grid(), n.Grid()), f.String())
-	n.ImageSize, p.Crop, c.filter = size, size, f
+	n.ImageSize, c.Preprocess.Crop = size, size
+	if c.filter = antialiased; c.anySize && n.Registers == 0 {
+		c.filter = notAntialiased
+	}
+	c.Notes = slices.DeleteFunc(c.Notes, func(n Note) bool { return n.What == "image size" || n.What == "positions" })
+	if size != c.trainedSize {
+		was := c.trainedSize / n.PatchSize
+		c.note("image size", fmt.Sprintf("%d, trained %d", size, c.trainedSize), from)
+		c.note("positions", fmt.Sprintf("%d by %d from %d by %d", n.Grid(), n.Grid(), was, was), c.filter.String())
+	}
 	return nil
 }

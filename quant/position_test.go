@@ -2,7 +2,11 @@ package quant
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +86,50 @@ func TestOpenImageSize(t *testing.T) {
 		_, err = timmModel(tinyConfig).open(t, Options{ImageSize: size})
 		require.ErrorContains(t, err, "want a multiple of the patch size, 4, up to 65536")
 	}
+}
+
+// DINOv2 is resized as transformers does while it runs, whoever asks for it, and
+// what was trained stays what it was.
+func TestOpenImageSizeDINOv2(t *testing.T) {
+	for folder, filter := range map[string]string{"dinov2-hf": "bicubic", "dinov2-registers-hf": "antialiased bicubic"} {
+		reference := filepath.Join("../testdata/reference", folder)
+		flagged, err := Open(reference, Options{ImageSize: 84})
+		require.NoError(t, err)
+		defer flagged.Close()
+
+		dir := t.TempDir()
+		require.NoError(t, os.CopyFS(dir, os.DirFS(reference)))
+		path := filepath.Join(dir, "preprocessor_config.json")
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		trained := map[string]int{"dinov2-hf": 70, "dinov2-registers-hf": 42}[folder]
+		for _, size := range []int{84, trained} {
+			changed := strings.ReplaceAll(strings.ReplaceAll(string(text), `"height": 56`, fmt.Sprintf(`"height": %d`, size)), `"width": 56`, fmt.Sprintf(`"width": %d`, size))
+			changed = strings.ReplaceAll(changed, `"shortest_edge": 64`, `"shortest_edge": 96`)
+			require.NoError(t, os.WriteFile(path, []byte(changed), 0o644))
+			c, err := Open(dir, Options{})
+			require.NoError(t, err)
+			defer c.Close()
+			require.Equal(t, size, c.Config.ImageSize)
+			if size == trained {
+				require.False(t, slices.ContainsFunc(c.Notes, func(n Note) bool { return n.What == "positions" }))
+				back, err := Open(reference, Options{ImageSize: trained})
+				require.NoError(t, err)
+				defer back.Close()
+				require.False(t, slices.ContainsFunc(back.Notes, func(n Note) bool { return n.What == "positions" || n.What == "image size" }))
+				require.Equal(t, positionsOf(t, c), positionsOf(t, back))
+				continue
+			}
+			require.Equal(t, positionsOf(t, c), positionsOf(t, flagged))
+		}
+		require.Contains(t, flagged.Notes, Note{"image size", fmt.Sprintf("84, trained %d", trained), "option"})
+		require.Contains(t, flagged.Notes, Note{"positions", fmt.Sprintf("6 by 6 from %d by %d", trained/14, trained/14), filter})
+	}
+}
+
+func positionsOf(t *testing.T, c *Checkpoint) Tensor {
+	t.Helper()
+	position, err := c.Tensor("vit.embeddings.position_embeddings")
+	require.NoError(t, err)
+	return position
 }

@@ -157,10 +157,6 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 // position embedding, or resizes the latter where the reference does so.
 func readCrop(c *Checkpoint, r processor, defaults processorDefaults, resize Resize, from string) error {
 	size := c.Config.ImageSize
-	filter := notAntialiased
-	if c.Config.Registers > 0 { // DINOv2 differs with and without
-		filter = antialiased
-	}
 	if crop := r.DoCenterCrop; crop != nil && *crop || crop == nil && defaults.crop {
 		if r.CropSize == nil {
 			return nil
@@ -170,7 +166,7 @@ func readCrop(c *Checkpoint, r processor, defaults processorDefaults, resize Res
 			return fmt.Errorf("crop_size: %w", err)
 		}
 		if c.anySize && crop.Height == crop.Width {
-			return c.resizeTo(crop.Height, filter, from)
+			return c.resizeTo(crop.Height, from)
 		}
 		if crop.Height != size || crop.Width != size {
 			return fmt.Errorf("crop_size is %d by %d, but the tensors are for %d", crop.Height, crop.Width, size)
@@ -181,7 +177,7 @@ func readCrop(c *Checkpoint, r processor, defaults processorDefaults, resize Res
 		return nil
 	}
 	if c.anySize && resize.Mode == Squash {
-		return c.resizeTo(resize.Size, filter, from)
+		return c.resizeTo(resize.Size, from)
 	}
 	return fmt.Errorf("size is %s without a crop, but the tensors are for %d by %d pixels", resize, size, size)
 }
