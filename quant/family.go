@@ -50,11 +50,14 @@ var families = []*family{
 	dinov2("", huggingFace5, "Hugging Face DINOv2 of release 5 without prefix"),
 }
 
+// errUnknown is that of tensors which are no plain ViT's.
+var errUnknown = errors.New("unknown architecture")
+
 // findFamily recognizes the source and removes what its names have in front, or
 // says what it has instead.
 func findFamily(s *source) (*family, error) {
 	if len(s.arrays) == 0 {
-		return nil, errors.New("unknown architecture: the file has no tensors")
+		return nil, fmt.Errorf("%w: the file has no tensors", errUnknown)
 	}
 	if err := refuseRelatives(s); err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func findFamily(s *source) (*family, error) {
 	for _, a := range s.arrays[:min(4, len(s.arrays))] {
 		names = append(names, strconv.Quote(a.name))
 	}
-	return nil, fmt.Errorf("unknown architecture: tensors like %s belong to no ViT of timm, Hugging Face, torchvision or JAX", strings.Join(names, ", "))
+	return nil, fmt.Errorf("%w: tensors like %s belong to no ViT of timm, Hugging Face, torchvision or JAX", errUnknown, strings.Join(names, ", "))
 }
 
 // prefix is what stands before the names of the family, "module." for example.

@@ -94,7 +94,7 @@ func open(s *source, path string, o Options) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%d labels in %s, but the model has %d classes", len(c.Labels), c.labelsFrom, c.Config.Classes)
 	}
 	if c.weights, err = fam.take(s, c.Config, positions, c.filter); err != nil {
-		return nil, err
+		return nil, side.explain(err)
 	}
 	c.SHA256 = s.sum()
 	c.SourceSHA256, c.Version, c.report = s.metadata[sourceKey], s.metadata[versionKey], s.metadata[reportKey]
@@ -189,9 +189,13 @@ type sidecars struct {
 // modelTypes are transformers' names for what Open knows.
 var modelTypes = []string{"vit", "deit", "dinov2", "dinov2_with_registers"}
 
-// explain adds to an error about tensors what the files beside them call the
-// network, if it is none of ours.
+// explain adds to an error about tensors that are unknown or missing what the files
+// beside them call the network.
 func (s sidecars) explain(err error) error {
+	var missing missingError
+	if !errors.Is(err, errUnknown) && !errors.As(err, &missing) {
+		return err
+	}
 	var config struct {
 		ModelType    string `json:"model_type"`
 		Architecture string `json:"architecture"` // timm's

@@ -53,7 +53,7 @@ func refuseRelatives(s *source) error {
 	for _, a := range s.arrays {
 		for _, r := range relatives {
 			if strings.Contains(a.name, r.part) {
-				return fmt.Errorf("unknown architecture: tensor %q is that of %s, not of a plain ViT", a.name, r.what)
+				return fmt.Errorf("%w: tensor %q is that of %s, not of a plain ViT", errUnknown, a.name, r.what)
 			}
 		}
 	}

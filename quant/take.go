@@ -97,7 +97,7 @@ func (fam *family) take(s *source, c Config, p positionTable, f positionFilter) 
 	}
 	for _, a := range s.arrays {
 		if !t.used[a.name] && !fam.unused(a.name) {
-			return nil, fmt.Errorf("unknown architecture: tensor %q %v is no part of a plain ViT", a.name, a.shape)
+			return nil, fmt.Errorf("%w: tensor %q %v is no part of a plain ViT", errUnknown, a.name, a.shape)
 		}
 	}
 	return weights, oneKind(weights)
