@@ -17,6 +17,26 @@ var usualWeights = []string{
 // notWeights are what training leaves beside the weights.
 var notWeights = []string{"optimizer", "scheduler", "training_args", "rng_state", "scaler"}
 
+// List returns the tensors of a file or folder under the names that it gives them,
+// whatever network they belong to, without Data. Weights are chosen as in
+// [Options].
+func List(path, weights string) ([]Tensor, error) {
+	path, err := findWeights(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSource(path, weights)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	list := make([]Tensor, len(s.arrays))
+	for i, a := range s.arrays {
+		list[i] = Tensor{Name: a.name, DType: a.dtype, Shape: a.shape}
+	}
+	return list, nil
+}
+
 // findWeights is the weights file that path names: itself, or the one of a
 // folder.
 func findWeights(path string) (string, error) {

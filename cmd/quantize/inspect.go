@@ -54,7 +54,8 @@ func (i *inspect) run(ctx context.Context, name string, o quant.Options) error {
 	}
 	c, missing, err := openIncomplete(path, o)
 	if err != nil {
-		return errors.Join(err, i.listTensors(path))
+		i.listTensors(path, o.Weights)
+		return err
 	}
 	defer c.Close()
 	d := describe(c, missing)
@@ -94,15 +95,12 @@ func openIncomplete(path string, o quant.Options) (c *quant.Checkpoint, missing 
 	return c, incomplete.Missing, nil
 }
 
-// listTensors shows what else a safetensors file holds, when it is no model.
-func (i *inspect) listTensors(path string) error {
-	f, err := quant.OpenFile(path)
-	if err != nil || i.json {
-		return nil // the first error says more
+// listTensors shows what else a file holds, when it is no model.
+func (i *inspect) listTensors(path, weights string) {
+	tensors, err := quant.List(path, weights)
+	if err == nil && !i.json { // else the first error says more
+		printTensors(i.text(), tensors)
 	}
-	defer f.Close()
-	printTensors(i.text(), f.Tensors())
-	return nil
 }
 
 // description is what inspect tells of a file. Names are those of Hugging
