@@ -72,11 +72,15 @@ func TestSecondSignal(t *testing.T) {
 	defer pipe.Close()
 	_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, out.Fd(), syscall.F_SETPIPE_SZ, 4096)
 	require.Zero(t, errno)
+	_, err = out.Write(make([]byte, 4096)) // and now it is full
+	require.NoError(t, err)
 	cmd := command("-v", dir, filepath.Join(dir, "int8"))
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout = out
+	messages, err := cmd.StderrPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	require.NoError(t, out.Close())
-	_, err = pipe.Read(make([]byte, 1)) // it runs
+	_, err = messages.Read(make([]byte, 1)) // it runs
 	require.NoError(t, err)
 
 	ended := make(chan error, 1)
