@@ -70,9 +70,9 @@ func TestSecondSignal(t *testing.T) {
 	pipe, out, err := os.Pipe()
 	require.NoError(t, err)
 	defer pipe.Close()
-	_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, out.Fd(), syscall.F_SETPIPE_SZ, 4096)
+	size, _, errno := syscall.Syscall(syscall.SYS_FCNTL, out.Fd(), syscall.F_SETPIPE_SZ, 4096)
 	require.Zero(t, errno)
-	_, err = out.Write(make([]byte, 4096)) // and now it is full
+	_, err = out.Write(make([]byte, size)) // and now it is full
 	require.NoError(t, err)
 	cmd := command("-v", dir, filepath.Join(dir, "int8"))
 	cmd.Stdout = out
