@@ -41,7 +41,7 @@ func (c *console) text() io.Writer {
 	if c.quiet {
 		return io.Discard
 	}
-	return c.stdout
+	return printableWriter{c.stdout}
 }
 
 // messages writes log records as a command-line tool does:
@@ -65,7 +65,7 @@ func (m *messages) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	b.WriteByte('\n')
-	_, err := io.WriteString(m.w, b.String())
+	_, err := io.WriteString(m.w, printable(b.String()))
 	return err
 }
 

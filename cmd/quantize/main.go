@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd.SetErr(stderr)
 
 	err := catchFault(func() error { return cmd.ExecuteContext(ctx) })
+	stderr = printableWriter{stderr}
 	var usage usageError
 	var gate gateError
 	switch {
