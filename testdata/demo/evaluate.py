@@ -1,6 +1,6 @@
 """Measures the demo's model on held-out scenes and writes README.md.
 
-    python testdata/demo/evaluate.py --recipe small --work /tmp/emoji
+    python testdata/demo/evaluate.py --work /tmp/emoji
 
 5,000 camera pictures of 320x240 are rendered into the work folder, as JPEG
 files, with seeds and patterns of the background that training never used.
@@ -72,6 +72,12 @@ def percent(x, digits=1):
     return f"{100 * x:.{digits}f} %"
 
 
+def fraction(v, key):
+    """One of verify's fractions with its 95 % interval."""
+    low, high = v["intervals"][key]
+    return f"{percent(v[key], 2)} ({100 * low:.2f} to {100 * high:.2f})"
+
+
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
@@ -114,7 +120,7 @@ def measure(recipe, work):
     right = answer == labels
     nothing = len(names) - 1
 
-    go(HERE / "float", HERE / "emoji.safetensors")
+    go("--force", HERE / "float", HERE / "emoji.safetensors")
     verified = json.loads(go("verify", "--json", "--float", HERE / "float", "--images", folder,
                              "--labels", folder / "labels.csv", HERE / "emoji.safetensors"))
 
@@ -161,6 +167,8 @@ def readme(recipe_name, recipe, m, state):
     v = m["verified"]
     size = {f: (HERE / f).stat().st_size / 1e6 for f in ("float/model.safetensors", "emoji.safetensors")}
     labels = train.labels_of(recipe)
+    option = "" if recipe_name == "full" else f" --recipe {recipe_name}"
+    _, others, unknown = train.emoji_of(recipe)
     last = state["curve"][-1]
     scenes = recipe.chunks * recipe.chunk
     trained = f"{recipe.chunks} chunks of {recipe.chunk:,} scenes ({scenes:,} in all), each shown {recipe.repeats} times: {last['step']:,} steps of {recipe.batch}.{schedule(state['curve'])}"
@@ -176,26 +184,43 @@ A plain Vision Transformer, trained from scratch on rendered scenes, that tells 
 | `float/` | what it was made of, as timm writes it: `config.json`, `model.safetensors` ({size["float/model.safetensors"]:.2f} MB), `labels.txt` |
 | `pictures/` | one picture of each class, rendered with seeds of their own and not picked; `labels.csv` has their classes |
 | `sprites.png` | the glyphs in the order of the labels: squares of 96 pixels with transparent ground, eight a row |
-| `emoji.tsv`, `others.tsv` | 64 emoji, of which a recipe takes the first; emoji that are shown as "{render.NOTHING}" |
+| `emoji.tsv`, `others.tsv` | the classes, chosen to differ in color and shape; emoji that are shown as "{render.NOTHING}" |
 | `render.py` | the scenes |
 | `train.py`, `evaluate.py`, `pictures.py` | the training; the figures and this page; the pictures and sprites |
-| `demo.go` | the model and the pictures, embedded for `vitedge demo` |
+| `demo.go` | the model and the sprites, embedded for `vitedge demo` |
 | `LICENSE` | of the font whose glyphs are shown |
 
 ## Make it again
 
     sudo apt-get install fonts-noto-color-emoji
     python3 -m venv /tmp/reference && /tmp/reference/bin/pip install -r testdata/requirements.txt
-    /tmp/reference/bin/python testdata/demo/train.py --recipe {recipe_name} --work /tmp/emoji
-    /tmp/reference/bin/python testdata/demo/pictures.py --recipe {recipe_name}
-    /tmp/reference/bin/python testdata/demo/evaluate.py --recipe {recipe_name} --work /tmp/emoji
+    /tmp/reference/bin/python testdata/demo/train.py{option} --work /tmp/emoji
+    /tmp/reference/bin/python testdata/demo/pictures.py{option}
+    /tmp/reference/bin/python testdata/demo/evaluate.py{option} --work /tmp/emoji
 
-Training saves its state after every chunk, and the same command goes on from there. `--recipe full` trains a larger model on all 64 emoji; it takes a GPU where there is one. The seeds make a run repeatable on the same machine; another CPU rounds otherwise and ends in other weights of the same quality.
+Training saves its state after every chunk, and the same command goes on from there. It takes a GPU where there is one. The seeds make a run repeatable on the same machine; another CPU rounds otherwise and ends in other weights of the same quality.
 
 ## What the camera sees
-A scene is a card, a large sheet or a phone with one glyph of Noto Color Emoji, in front of smooth noise and patterns, seen in perspective. Difficulty, drawn evenly from 0 to 1, widens what is random: the place and size of the glyph (50 to 74 % of the picture's height at 0, 26 to 66 % at 1), turn (to 9°, to 37°) and tilt, fingers and things in front, glare, exposure, white balance, contrast, haze, blur, noise and JPEG compression. "{render.NOTHING.capitalize()}" is an empty scene, an empty card, a page of lines, a drawing, or another emoji.
+A scene is a card, a large sheet or a phone with one glyph of Noto Color Emoji, in front of smooth noise and patterns, seen in perspective. Difficulty, drawn evenly from 0 to 1, widens what is random, from what somebody shows who takes care to what a person can still name:
 
-Held-out pictures come from seeds that training never used and have two more patterns behind the card, checks and rings. They are 320x240 JPEG files, made by libjpeg, and are resized as any picture of a camera is; training renders at {recipe.image}x{recipe.image} at once and imitates the compression.
+| | at difficulty 0 | at difficulty 1 |
+|---|---|---|
+| size of the glyph, of the picture's height | 52 to 76 % | 36 to 72 % |
+| turn | to 9° | to 32° |
+| tilt: the far edge of the glyph is smaller by | to 10 % | to 33 % |
+| each of two fingers | in 20 % | in 50 % |
+| another thing in front | never | in 30 % |
+| reflection | in 20 %, to 0.25 of white | in 50 %, to 0.6 of white |
+| exposure | to 1.2 times, or less by as much | to 1.6 times |
+| white balance: red and blue | to 1.05 times | to 1.19 times |
+| haze | to 3 % | to 15 % |
+| blur, standard deviation each way, of the height | 0.3 to 0.5 % | 0.3 to 1.4 % |
+| noise of 240 lines, standard deviation, of white | to 2 % | to 7 % |
+| JPEG quality | 95 | 35 to 95 |
+
+The place, contrast, gamma, light from one side and vignetting vary, too. "{render.NOTHING.capitalize()}" is an empty scene, an empty card, a page of lines, a drawing, or one of {len(others)} other emoji.
+
+Held-out pictures come from seeds that training never used and have two more patterns behind the card, checks and rings. They are 320x240 JPEG files, made by libjpeg, and are resized as any picture of a camera is; training renders at {recipe.image}x{recipe.image} at once and imitates the compression. The other emoji that stand for "{render.NOTHING}" are those of training; what the model makes of {len(unknown)} that it never saw is in the last table.
 
 ## Recipe
 | | |
@@ -204,7 +229,8 @@ Held-out pictures come from seeds that training never used and have two more pat
 | data | {trained} Mirrored, turned, moved, zoomed and exposed anew each time |
 | "{render.NOTHING}" | {percent(recipe.nothing, 0)} of the scenes |
 | difficulty | up to {recipe.start} at first, growing to 1 at half of the steps |
-| optimizer | AdamW, {recipe.rate:g} after {100 * recipe.warmup:g} % of warm-up, cosine to 0; betas 0.9 and 0.98, weight decay {recipe.decay:g}, gradients clipped to norm 1 |
+| patches | {percent(recipe.drop, 0)} of them left out of each step, drawn anew for each picture, for the first {percent(recipe.whole, 0)} of the steps: these take half of the time |
+| optimizer | [Muon](https://kellerjordan.github.io/posts/muon/) for the matrices of the blocks, {recipe.matrix_rate:g} at its peak in the scale of AdamW's updates, weight decay {recipe.decay:g}; AdamW for the rest, {recipe.rate:g}, betas 0.9 and 0.98; {100 * recipe.warmup:g} % of warm-up, cosine to 0; gradients clipped to norm 1 |
 | loss | cross entropy, labels smoothed by {recipe.smoothing:g} |
 | weights | exponential moving average, {recipe.ema:g} a step |
 | seed | {recipe.seed}; scenes from {render.TRAIN.seed:,}, validation {render.VALIDATION.seed:,}, held out {render.HELD_OUT.seed:,}, pictures {render.EXAMPLES.seed:,} |
@@ -218,15 +244,15 @@ On {v["images"]:,} held-out pictures, float model with timm:
 
 The int8 model against the float model, both with `quantize verify` on the same files:
 
-{table(("figure", "value"), [
-    ("agreement", percent(v["agreement"], 2)),
-    ("top-1, float", percent(v["top1_float"], 2)),
-    ("top-1, int8", percent(v["top1_int8"], 2)),
-    ("top-5, int8", percent(v["top5_int8"], 2)),
+{table(("figure", "value (95 % interval)"), [
+    ("agreement", fraction(v, "agreement")),
+    ("top-1, float", fraction(v, "top1_float")),
+    ("top-1, int8", fraction(v, "top1_int8")),
+    ("top-5, int8", fraction(v, "top5_int8")),
     ("mean KL", f"{v['kl_mean']:.2g}"),
     ("max KL", f"{v['kl_max']:.2g}"),
     ("logits SQNR", f"{v['sqnr_db']:.1f} dB"),
-    ("largest flip margin", f"{v['max_flip_margin']:.3f}"),
+    ("largest flip margin", "no flip" if v["max_flip_margin"] is None else f"{v['max_flip_margin']:.3f}"),
 ])}
 
 By class:

@@ -1,6 +1,6 @@
 """Draws what ships beside the model: the sprites, and a picture of each class.
 
-    python testdata/demo/pictures.py --recipe small
+    python testdata/demo/pictures.py
 
 sprites.png has the glyphs of the classes in the order of labels.txt, in rows
 of eight squares with transparent ground. pictures/ has one camera picture of
@@ -35,9 +35,9 @@ def examples(recipe):
     labels = torch.arange(recipe.classes + 1)
     g = torch.Generator().manual_seed(render.EXAMPLES.seed + 1)
     difficulty = 0.4 * torch.rand(len(labels), generator=g)
-    pictures = render.Renderer(emoji, others).batch(labels, difficulty, render.EXAMPLES, 0, 320, 240, jpeg="none")
+    pictures = render.Renderer(emoji, others).batch(labels, difficulty, render.EXAMPLES, 0, 256, 192, jpeg="none")
     names = [label.replace(" ", "-") for label in train.labels_of(recipe)]
-    return [(f"{name}.jpg", render.jpeg(p, 85), i) for i, (name, p) in enumerate(zip(names, pictures))]
+    return [(f"{name}.jpg", render.jpeg(p, 80), i) for i, (name, p) in enumerate(zip(names, pictures))]
 
 
 def main():

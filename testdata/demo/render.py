@@ -208,12 +208,12 @@ class Scene:
         """What is held up. The unit of the card's coordinates u, v is half of
         the glyph's size, its origin the glyph's center."""
         is_nothing = (self.labels == self.r.nothing).view(-1, 1, 1).float()
-        size = 0.62 + self.uniform(-1, 1) * (0.12 + 0.08 * self.d) - 0.16 * self.d
+        size = 0.64 + self.uniform(-1, 1) * (0.12 + 0.06 * self.d) - 0.1 * self.d
         far = (0.9 - 0.6 * size).clamp(0.05)  # keeps most of the glyph in the square
-        cx, cy = self.spread(0.25, 0.8) * far, self.spread(0.25, 0.8) * far
-        angle = self.spread(0.15, 0.65)
+        cx, cy = self.spread(0.25, 0.75) * far, self.spread(0.25, 0.75) * far
+        angle = self.spread(0.15, 0.55)
         c, s = size * angle.cos(), size * angle.sin()
-        tilt_u, tilt_v = self.spread(0.05, 0.22), self.spread(0.05, 0.22)
+        tilt_u, tilt_v = self.spread(0.05, 0.2), self.spread(0.05, 0.2)
         one = torch.ones_like(cx)
         matrix = torch.stack([
             c + cx * tilt_u, -s + cx * tilt_v, cx,
@@ -271,7 +271,7 @@ class Scene:
         surface = surface * lines[:, None]
         gu, gv = self.turned(u - self.uniform(-1.5, 1.5), v - self.uniform(-1.5, 1.5), self.uniform(0, math.pi))
         glare = torch.exp(-(gu / self.uniform(0.2, 0.8)).square() - (gv / self.uniform(0.4, 5)).square())
-        surface = surface + (glare * self.uniform(0, 0.25 + 0.45 * self.d) * self.chance(0.2, 0.5))[:, None]
+        surface = surface + (glare * self.uniform(0, 0.25 + 0.35 * self.d) * self.chance(0.2, 0.5))[:, None]
         return self.over(picture, surface, rounded(0) * held)
 
     def glyph(self, u, v, size, is_nothing):
@@ -290,15 +290,15 @@ class Scene:
         for _ in range(2):
             # A finger comes from outside and ends in a round tip.
             toward = self.uniform(0, 2 * math.pi)
-            reach = self.uniform(0.35, 1.0) + 0.25 * (1 - self.d)
+            reach = self.uniform(0.45, 1.0) + 0.25 * (1 - self.d)
             x, y = self.turned(self.x - self.uniform(-0.3, 0.3), self.y - self.uniform(-0.3, 0.3), toward)
             thick = self.uniform(0.08, 0.19)
             distance = ((reach - x).clamp(min=0).square() + y.square()).sqrt() - thick
             shade = (1 - 0.35 * (y / thick).square().clamp(max=1))[:, None]
-            picture = self.over(picture, skin * shade, self.edge(distance) * self.chance(0.25, 0.6))
-        away, reach = self.uniform(0, 2 * math.pi), self.uniform(0.15, 0.9) + 0.4 * (1 - self.d)
+            picture = self.over(picture, skin * shade, self.edge(distance) * self.chance(0.2, 0.5))
+        away, reach = self.uniform(0, 2 * math.pi), self.uniform(0.35, 0.9) + 0.4 * (1 - self.d)
         x, y = self.turned(self.x, self.y, away)
-        thing = torch.maximum(reach - x, y.abs() - self.uniform(0.1, 0.6))
+        thing = torch.maximum(reach - x, y.abs() - self.uniform(0.1, 0.5))
         return self.over(picture, self.color(), self.edge(thing) * self.chance(0, 0.3))
 
     def light(self, picture):
@@ -306,19 +306,19 @@ class Scene:
         x, y = self.turned(self.x, self.y, self.uniform(0, 2 * math.pi))
         side = 1 + x * self.uniform(0, 0.15 + 0.3 * self.d)
         vignette = 1 - (x.square() + y.square()) * self.uniform(0, 0.05 + 0.15 * self.d)
-        gain = torch.exp(self.spread(0.2, 0.55))
-        balance = torch.exp(torch.cat([self.spread(0.05, 0.2), 0 * self.d, self.spread(0.05, 0.2)], 1)).unsqueeze(-1)
+        gain = torch.exp(self.spread(0.2, 0.45))
+        balance = torch.exp(torch.cat([self.spread(0.05, 0.17), 0 * self.d, self.spread(0.05, 0.17)], 1)).unsqueeze(-1)
         picture = (picture * balance * (side * vignette * gain)[:, None]).clamp(1e-4, 1)
         picture = picture.pow(torch.exp(self.spread(0.1, 0.35))[:, None])
         gray = picture.mean(1, keepdim=True)
         picture = gray + (picture - gray) * (1 + self.spread(0.15, 0.4))[:, None]
-        haze = self.uniform(0, 0.03 + 0.17 * self.d)[:, None]
+        haze = self.uniform(0, 0.03 + 0.12 * self.d)[:, None]
         return picture * (1 - haze) + haze * 0.7
 
     def blur(self, picture):
         """Out of focus and moved: a Gaussian of its own width each way."""
         radius = max(1, round(3.5 * self.h / 96))
-        sigma = torch.cat([self.uniform(0.3, 0.5 + 1.1 * self.d), self.uniform(0.3, 0.5 + 1.1 * self.d)], 1)
+        sigma = torch.cat([self.uniform(0.3, 0.5 + 0.8 * self.d), self.uniform(0.3, 0.5 + 0.8 * self.d)], 1)
         sigma = sigma * self.h / 96  # pixels
         taps = torch.arange(-radius, radius + 1, device=self.r.device)
         kernel = torch.exp(-0.5 * (taps / sigma).square())  # [batch, 2, taps]
@@ -330,15 +330,16 @@ class Scene:
         return flat.view(self.b, 3, self.h, self.w)
 
     def noise(self, picture):
-        """Noise of the sensor, more in the shadows after the gamma curve."""
-        sigma = self.uniform(0, 0.02 + 0.05 * self.d)[:, None] * (1.2 - 0.8 * picture.clamp(0, 1))
+        """Noise of the sensor, more in the shadows after the gamma curve. A
+        pixel of a smaller picture is the mean of more of the sensor's pixels."""
+        sigma = self.uniform(0, 0.02 + 0.05 * self.d)[:, None] * (1.2 - 0.8 * picture.clamp(0, 1)) * min(1, self.h / 240)
         draw = torch.randn(self.b, 3, self.h, self.w, generator=self.g, device=self.r.device)
         return picture + sigma * draw
 
     def compress(self, picture):
         """JPEG without the entropy coder: YCbCr, chroma halved, 8x8 cosine
         transform, quantization by Annex K's tables. Two of three pictures."""
-        quality = self.uniform(95 - 60 * self.d, 96)
+        quality = self.uniform(95 - 40 * self.d, 96)
         factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
         ycc = torch.einsum("ij,bjhw->bihw", YCC.to(picture), picture * 255) - 128 * torch.tensor([1.0, 0, 0]).to(picture).view(1, 3, 1, 1)
         luma = quantize_blocks(ycc[:, :1], LUMA.to(picture), factor)

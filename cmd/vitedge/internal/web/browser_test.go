@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 
 // daemon is a running vitedge.
 type daemon struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	addr string
 	done chan struct{} // closed when it has ended
@@ -66,7 +66,7 @@ var listening = regexp.MustCompile(`(?:msg=listening http=|page +http://)([0-9.:
 
 // startDemo runs `vitedge demo` with its web server at an address, until the
 // test ends.
-func startDemo(t *testing.T, addr string) *daemon {
+func startDemo(t testing.TB, addr string) *daemon {
 	t.Helper()
 	return startDaemon(t, "demo", "--http", addr)
 }
@@ -82,7 +82,7 @@ func startTwoCameras(t *testing.T) *daemon {
 state_dir: %s
 model: {path: %s}
 cameras:
-  cam: {source: "test:", fps: 10}
+  cam: {source: "demo:", fps: 10}
   yard: {source: "test:noise", fps: 10}
 decide: {interval: 100ms, threshold: 0, hold: 0s}
 mqtt: {url: ""}
@@ -91,7 +91,7 @@ http: {listen: "127.0.0.1:0"}
 	return startDaemon(t, "run", "--config", path)
 }
 
-func startDaemon(t *testing.T, args ...string) *daemon {
+func startDaemon(t testing.TB, args ...string) *daemon {
 	t.Helper()
 	path, err := program()
 	require.NoError(t, err)
