@@ -35,7 +35,9 @@ func TestHostileNames(t *testing.T) {
 		require.Zero(t, code, stderr)
 		require.NotContains(t, stdout, "\x1b")
 		require.NotContains(t, stdout, "\u202e")
-		require.Contains(t, stdout, map[bool]string{true: "\n", false: "vit\ufffd[31m_test"}[args[0] == "verify"])
+		if args[0] != "verify" { // which prints no names
+			require.Contains(t, stdout, "vit\ufffd[31m_test")
+		}
 	}
 	require.NoError(t, os.WriteFile(path, []byte("{\x1b"), 0o644))
 	code, _, stderr := execute("-v", dir, out)
