@@ -303,6 +303,9 @@ func TestBlocking(t *testing.T) {
 		for i := range 64 {
 			for k := range 48 {
 				at := b.index(i, k, 48)
+				if k == 0 {
+					require.Equal(t, at, b.start(i, 48))
+				}
 				require.False(t, seen[at], "%v holds two elements at %d", b, at)
 				seen[at] = true
 			}

@@ -53,7 +53,7 @@ func (a *Activations) row(i int) unsafe.Pointer {
 //
 //	lo, hi = min(x..., 0), max(x..., 0)
 //	scale  = (hi - lo) / 255, or 1 where hi - lo is below 2⁻¹⁰⁰, which is nothing
-//	zero   = clamp(round(-128 - lo/scale), -128, 127)
+//	zero   = round(-128 - lo/scale)
 //	q[k]   = clamp(round(fma(x[k], 1/scale, zero)), -128, 127)
 //
 // with 1/scale computed as 255 / (hi - lo). Zero is always representable. Rows may
@@ -153,15 +153,15 @@ type expandFunc func(dst, src unsafe.Pointer, n int)
 const leastRange = 0x1p-100
 
 // rowScale returns the scale of a row with the given range, its inverse and the
-// zero point.
+// zero point, which is in [-128, 127]: -lo is at most r, so -lo·inv is at most 255 and
+// three roundings.
 func rowScale(lo, hi float32) (scale, inv float32, zero int32) {
 	r := hi - lo
 	if r < leastRange {
 		return 1, 1, 0
 	}
 	inv = 255 / r
-	z := math.RoundToEven(float64(-128 - float32(lo*inv)))
-	return r / 255, inv, int32(max(-128, min(127, z)))
+	return r / 255, inv, int32(math.RoundToEven(float64(-128 - float32(lo*inv))))
 }
 
 // quantize returns the int8 of x.

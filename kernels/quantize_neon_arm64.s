@@ -52,9 +52,6 @@
 	FMULS    F16, F0, F4                 \
 	FMOVS    $(-128.0), F6               \
 	FSUBS    F4, F6, F4                  \
-	FMOVS    $(127.0), F7                \
-	FMINS    F7, F4, F4                  \
-	FMAXS    F6, F4, F4                  \
 	FRINTNS  F4, F4                      \
 	FMOVS    $(7.888609052210118e-31), F6 \ // 2⁻¹⁰⁰
 	FCMPS    F6, F2                      \

@@ -319,6 +319,22 @@ func TestRefineRow(t *testing.T) {
 	})
 }
 
+// TestZeroPoint: where the range ends at 0, or nearly, the zero point is the first or
+// the last int8, and no further.
+func TestZeroPoint(t *testing.T) {
+	r := newRand(18)
+	for range 500_000 {
+		lo := -float32(math.Ldexp(1+r.Float64(), r.IntN(200)-90))
+		near := []float32{0, -lo * 1e-9, -lo * r.Float32() * 1e-6}
+		for _, hi := range near {
+			_, _, zero := rowScale(lo, hi)
+			require.Equal(t, int32(127), zero, "[%x, %x]", lo, hi)
+			_, _, zero = rowScale(-hi, -lo)
+			require.Equal(t, int32(-128), zero, "[%x, %x]", -hi, -lo)
+		}
+	}
+}
+
 // TestQuantizeError bounds the error of a quantized element by half a step, and
 // a little for the rounding of the scale.
 func TestQuantizeError(t *testing.T) {

@@ -8,13 +8,11 @@
 	VMULSS     X2, X8, X3               \
 	VMOVSS     ·scaleTable+4(SB), X6    \ // -128
 	VSUBSS     X3, X6, X3               \
-	VMINSS     ·scaleTable+8(SB), X3, X3 \ // 127
-	VMAXSS     X6, X3, X3               \
 	VCVTSS2SI  X3, R8                   \
 	VCVTSI2SSL R8, X1, X3               \
-	VUCOMISS   ·scaleTable+12(SB), X0   \ // 2⁻¹⁰⁰
+	VUCOMISS   ·scaleTable+8(SB), X0    \ // 2⁻¹⁰⁰
 	JCC        done                     \
-	VMOVSS     ·scaleTable+16(SB), X2   \ // 1
+	VMOVSS     ·scaleTable+12(SB), X2   \ // 1
 	VMOVAPS    X2, X4                   \
 	VXORPS     X3, X3, X3               \
 	XORL       R8, R8                   \

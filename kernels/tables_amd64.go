@@ -24,4 +24,4 @@ var (
 var byElements = [16]uint32{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}
 
 // scaleTable are the constants of rowScale.
-var scaleTable = [5]float32{255, -128, 127, leastRange, 1}
+var scaleTable = [4]float32{255, -128, leastRange, 1}
