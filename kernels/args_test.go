@@ -36,8 +36,7 @@ func TestArgumentsStayInside(t *testing.T) {
 		p := randomProduct(newRand(14), 3*active.tile+1, active.b.rows, 48, random8)
 		aq, w, c := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k), make([]float32, p.m*p.n)
 		worker := new(Worker)
-		g := gemmJob{dst: c, ldc: p.n, a: aq, w: w, panelParts: 1, rowParts: 1}
-		g.run(worker, 0)
+		worker.Gemm(c, p.n, aq, w, false)
 		requireInside(t, c, worker.gemm.c, "int8 c")
 		requireInside(t, aq.scale, worker.gemm.rowScale, "int8 rowScale")
 		requireInside(t, aq.data, (*byte)(worker.gemm.a), "int8 a")

@@ -16,12 +16,11 @@ func BenchmarkGemm(b *testing.B) {
 			b.Run(fmt.Sprintf("kernel=%s/197x%dx%d", impl.name, s[1], s[0]), func(b *testing.B) {
 				p := randomProduct(newRand(1), 197, s[1], s[0], random8)
 				a, w := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
-				pool := NewPool(1)
-				defer pool.Close()
+				worker := new(Worker)
 				dst := make([]float32, p.m*p.n)
 				b.ReportAllocs()
 				for b.Loop() {
-					pool.Gemm(dst, p.n, a, w, false)
+					worker.Gemm(dst, p.n, a, w, false)
 				}
 				b.ReportMetric(float64(p.m*p.n*p.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 			})
@@ -42,11 +41,10 @@ func BenchmarkFloatGemm(b *testing.B) {
 				fill(r, a, 1)
 				fill(r, w, 1)
 				panels := PackFloatWeights(w, nil, s[1], s[0])
-				pool := NewPool(1)
-				defer pool.Close()
+				worker := new(Worker)
 				b.ReportAllocs()
 				for b.Loop() {
-					pool.FloatGemm(dst, s[1], a, s[0], 197, panels, false)
+					worker.Mul(dst, s[1], a, s[0], 197, panels, nil, false)
 				}
 				b.ReportMetric(float64(197*s[0]*s[1])*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 			})

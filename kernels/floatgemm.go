@@ -74,25 +74,28 @@ var ones = func() (s [maxRows]float32) {
 //	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
 //
 // for m rows of a, which start lda apart. rowScale has m elements, or it is nil
-// for ones.
+// for ones. Mul panics when the sizes do not fit.
 func (w *Worker) Mul(dst []float32, ldc int, a []float32, lda, m int, b *Panels, rowScale []float32, add bool) {
-	w.mul(dst, ldc, a, lda, 0, m, b, 0, (b.N+floatCols-1)/floatCols, rowScale, add)
-}
-
-// mul is Mul for the rows [r0, r1) and panels [p0, p1).
-func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Panels, p0, p1 int, rowScale []float32, add bool) {
+	switch {
+	case m <= 0 || lda < b.K || len(a) < (m-1)*lda+b.K:
+		panic(fmt.Sprintf("kernels: Mul of %d rows of %d elements, %d apart, from %d", m, b.K, lda, len(a)))
+	case ldc < b.N || len(dst) < (m-1)*ldc+b.N:
+		panic(fmt.Sprintf("kernels: Mul of %d×%d results into %d elements with ldc %d", m, b.N, len(dst), ldc))
+	case rowScale != nil && len(rowScale) < m:
+		panic(fmt.Sprintf("kernels: Mul of %d rows with %d scales", m, len(rowScale)))
+	}
+	panels := (b.N + floatCols - 1) / floatCols
 	impl := active
 	step := max(1, min(impl.floatBudget/(floatCols*b.K), maxRows)/impl.floatRows) * impl.floatRows
 	args := &w.float
-	for panel, n := p0, 1; panel < p1; panel += n {
+	for panel, n := 0, 1; panel < panels; panel += n {
 		j := panel * floatCols
 		run := impl.floatPanel
-		if n = 1; impl.floatPair != nil && panel+1 < p1 && j+2*floatCols <= b.N {
+		if n = 1; impl.floatPair != nil && panel+1 < panels && j+2*floatCols <= b.N {
 			n, run = 2, impl.floatPair
 		}
-		for r := r0; r < r1; r += step {
-			rows := min(step, r1-r)
-			_ = a[(r+rows-1)*lda+b.K-1]
+		for r := 0; r < m; r += step {
+			rows := min(step, m-r)
 			*args = floatArgs{
 				a: &a[r*lda], lda: uintptr(4 * lda), b: &b.Data[panel*b.Panel], ldb: uintptr(4 * b.LD),
 				panel: uintptr(4 * b.Panel), k: b.K, rows: rows, rowScale: &ones[0], bias: &b.Bias[j],
@@ -102,7 +105,6 @@ func (w *Worker) mul(dst []float32, ldc int, a []float32, lda, r0, r1 int, b *Pa
 			}
 			if j+floatCols <= b.N {
 				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)
-				_ = dst[(r+rows-1)*ldc+j+n*floatCols-1]
 				if add {
 					args.add = 1
 				}
@@ -128,43 +130,6 @@ func copyTile(dst []float32, ldc int, tile []float32, ld, rows, cols int, add bo
 			d[x] = v
 		}
 	}
-}
-
-// FloatGemm is Mul divided among the workers, with no row scale.
-func (p *Pool) FloatGemm(dst []float32, ldc int, a []float32, lda, m int, b *Panels, add bool) {
-	switch {
-	case m <= 0 || lda < b.K || len(a) < (m-1)*lda+b.K:
-		panic(fmt.Sprintf("kernels: FloatGemm of %d rows of %d elements, %d apart, from %d", m, b.K, lda, len(a)))
-	case ldc < b.N || len(dst) < (m-1)*ldc+b.N:
-		panic(fmt.Sprintf("kernels: FloatGemm of %d×%d results into %d elements with ldc %d", m, b.N, len(dst), ldc))
-	}
-	p.float = floatJob{dst: dst, ldc: ldc, a: a, lda: lda, m: m, b: b, add: add}
-	p.float.panelParts, p.float.rowParts = split(p.threads, (b.N+floatCols-1)/floatCols, (m+active.floatRows-1)/active.floatRows)
-	if b.N%floatCols != 0 {
-		for i := range p.workers {
-			p.workers[i].tile(min(m, maxRows) * floatCols)
-		}
-	}
-	p.Run(p.float.panelParts*p.float.rowParts, p.runFloat)
-}
-
-// floatJob is a float32 GEMM divided among workers as gemmJob is.
-type floatJob struct {
-	dst                  []float32
-	ldc                  int
-	a                    []float32
-	lda, m               int
-	b                    *Panels
-	add                  bool
-	panelParts, rowParts int
-}
-
-func (g *floatJob) run(w *Worker, chunk int) {
-	mr := active.floatRows
-	p0, p1 := part(chunk%g.panelParts, g.panelParts, (g.b.N+floatCols-1)/floatCols)
-	t0, t1 := part(chunk/g.panelParts, g.rowParts, (g.m+mr-1)/mr)
-	ldc := g.ldc
-	w.mul(g.dst, ldc, g.a, g.lda, t0*mr, min(t1*mr, g.m), g.b, p0, p1, nil, g.add)
 }
 
 // genericFloatPanel is the specification of the float32 micro-kernels.

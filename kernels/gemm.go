@@ -145,38 +145,6 @@ type gemmArgs struct {
 	add      uintptr        // 1: add to C, 0: store
 }
 
-// Gemm computes
-//
-//	acc      = Σ_k q[i][k]·w[j][k] - zero[i]·Σ_k w[j][k]         (int32)
-//	v        = fma(float32(acc)*wScale[j], aScale[i], bias[j])
-//	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
-//
-// for the rows i of a and the rows j of w. The float operations are in this
-// order on every implementation. Gemm panics when the sizes do not fit.
-func (p *Pool) Gemm(dst []float32, ldc int, a *Activations, w *Weights, add bool) {
-	checkGemm(dst, ldc, a, a.m, w)
-	p.gemm = gemmJob{dst: dst, ldc: ldc, a: a, w: w, add: add}
-	p.gemm.panelParts, p.gemm.rowParts = split(p.threads, (w.n+w.impl.b.rows-1)/w.impl.b.rows, (a.m+w.impl.tile-1)/w.impl.tile)
-	// Which worker gets a chunk is chance, and the first to get one should not be
-	// the first to allocate.
-	for i := range p.workers {
-		w.reserve(&p.workers[i])
-	}
-	p.Run(p.gemm.panelParts*p.gemm.rowParts, p.runGemm)
-}
-
-// checkGemm panics unless the first m rows of a·w fit into dst.
-func checkGemm(dst []float32, ldc int, a *Activations, m int, w *Weights) {
-	switch {
-	case a.k != w.k:
-		panic(fmt.Sprintf("kernels: Gemm of %d×%d activations with %d×%d weights", a.m, a.k, w.n, w.k))
-	case a.impl != w.impl:
-		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + w.impl.name)
-	case ldc < w.n || len(dst) < (m-1)*ldc+w.n:
-		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", m, w.n, len(dst), ldc))
-	}
-}
-
 // Tile returns how many rows GEMMs take together, int8 and float32. Rows that are
 // divided among threads are divided at multiples of it.
 func Tile() int { return active.rowTile() }
@@ -188,34 +156,6 @@ func (i *implementation) rowTile() int {
 		n += i.tile
 	}
 	return n
-}
-
-// gemmJob is a GEMM divided among workers: into ranges of panels first, because
-// each core then streams its own weights once, and of rows where panels are few.
-type gemmJob struct {
-	dst                  []float32
-	ldc                  int
-	a                    *Activations
-	w                    *Weights
-	add                  bool
-	panelParts, rowParts int
-}
-
-// split divides a job of so many panels and row tiles: into one part for one
-// worker, else about four a worker, so that a worker that was held up costs a
-// quarter of its share at most.
-func split(workers, panels, tiles int) (panelParts, rowParts int) {
-	if workers == 1 {
-		return 1, 1
-	}
-	want := 4 * workers
-	panelParts = min(panels, want)
-	return panelParts, min(tiles, (want+panelParts-1)/panelParts)
-}
-
-// part returns the i-th of n nearly equal parts of [0, total).
-func part(i, n, total int) (lo, hi int) {
-	return i * total / n, (i + 1) * total / n
 }
 
 // maxRows is the most rows of one call of a micro-kernel, int8 or float32.
@@ -240,44 +180,37 @@ func (w *Weights) reserve(worker *Worker) {
 	}
 }
 
-// run computes one chunk of the job.
-func (g *gemmJob) run(worker *Worker, chunk int) {
-	a, w := g.a, g.w
-	nr, mr := w.impl.b.rows, w.impl.tile
-	p0, p1 := part(chunk%g.panelParts, g.panelParts, (w.n+nr-1)/nr)
-	t0, t1 := part(chunk/g.panelParts, g.rowParts, (a.m+mr-1)/mr)
-	worker.gemmPanels(g.dst, g.ldc, a, t0*mr, min(t1*mr, a.m), w, p0, p1, g.add)
-}
-
-// Gemm computes the rows [r0, r1) of what Pool.Gemm does, on this worker alone.
-// dst is all of C, of which it writes only these rows. r0 is a multiple of
-// [Tile]; r1 is one too, or it is the number of a's rows. Gemm panics when the sizes
-// do not fit.
-func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, r0, r1 int, b *Weights, add bool) {
-	checkGemm(dst, ldc, a, r1, b)
-	if mr := b.impl.tile; r0 < 0 || r0 >= r1 || r1 > a.m || r0%mr != 0 || r1%mr != 0 && r1 != a.m {
-		panic(fmt.Sprintf("kernels: Gemm of the rows [%d, %d) of %d, in tiles of %d", r0, r1, a.m, mr))
+// Gemm computes
+//
+//	acc      = Σ_k q[i][k]·b[j][k] - zero[i]·Σ_k b[j][k]         (int32)
+//	v        = fma(float32(acc)*bScale[j], aScale[i], bias[j])
+//	dst[i·ldc + j] = v, or dst[i·ldc + j] + v where add is set
+//
+// for the rows i of a and the rows j of b. The float operations are in this
+// order on every implementation. Gemm panics when the sizes do not fit.
+func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, b *Weights, add bool) {
+	switch {
+	case a.k != b.k:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d activations with %d×%d weights", a.m, a.k, b.n, b.k))
+	case a.impl != b.impl:
+		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + b.impl.name)
+	case ldc < b.n || len(dst) < (a.m-1)*ldc+b.n:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", a.m, b.n, len(dst), ldc))
 	}
-	w.gemmPanels(dst, ldc, a, r0, r1, b, 0, (b.n+b.impl.b.rows-1)/b.impl.b.rows, add)
-}
-
-// gemmPanels is Gemm for the panels [p0, p1) of b.
-func (w *Worker) gemmPanels(dst []float32, ldc int, a *Activations, r0, r1 int, b *Weights, p0, p1 int, add bool) {
 	impl := b.impl
 	nr, mr := impl.b.rows, impl.tile
 	step := b.rowsPerCall()
 	args := &w.gemm
 	lda := b.kp * impl.aType.size()
-	for panel := p0; panel < p1; panel++ {
-		j := panel * nr
+	for j := 0; j < b.n; j += nr {
 		data := unsafe.Pointer(&b.data[j*b.kp])
 		if impl.expand != nil {
 			wide := w.expanded(2 * nr * b.kp)
 			impl.expand(wide, data, nr*b.kp)
 			data = wide
 		}
-		for r := r0; r < r1; r += step {
-			rows := min(step, r1-r)
+		for r := 0; r < a.m; r += step {
+			rows := min(step, a.m-r)
 			*args = gemmArgs{
 				a: a.row(r), b: data, lda: uintptr(lda), tile: uintptr(mr * lda),
 				steps: b.kp / impl.panelStep, rows: rows,

@@ -66,11 +66,11 @@ func (p *product) want(i, j int) float32 {
 	return dequantize(acc-p.zero[i]*sum, p.scale[j], p.aScale[i], p.bias[j])
 }
 
-// check runs the product on a pool and compares every element of C and what
+// check runs the product and compares every element of C and what
 // lies around it.
-func (p *product) check(t *testing.T, pool *Pool, ldc int, add bool) {
+func (p *product) check(t *testing.T, ldc int, add bool) {
 	t.Helper()
-	name := fmt.Sprintf("%d×%d×%d ldc=%d add=%v threads=%d", p.m, p.n, p.k, ldc, add, pool.Threads())
+	name := fmt.Sprintf("%d×%d×%d ldc=%d add=%v", p.m, p.n, p.k, ldc, add)
 	a, w := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
 	data, packed := append([]byte{}, a.data...), append([]int8{}, w.data...)
 	dst := guard((p.m-1)*ldc+p.n, 3)
@@ -79,7 +79,7 @@ func (p *product) check(t *testing.T, pool *Pool, ldc int, add bool) {
 		fill(newRand(9), dst.x, 1)
 	}
 	copy(before, dst.x)
-	pool.Gemm(dst.x, ldc, a, w, add)
+	new(Worker).Gemm(dst.x, ldc, a, w, add)
 	for i, got := range dst.x {
 		want := before[i]
 		if j := i % ldc; j < p.n {
@@ -101,20 +101,18 @@ func (p *product) check(t *testing.T, pool *Pool, ldc int, add bool) {
 func TestGemm(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		r := newRand(6)
-		pool := NewPool(1)
-		defer pool.Close()
 		nr, mr := active.b.rows, active.tile
 		for m := 1; m <= 2*mr+1; m++ {
-			randomProduct(r, m, nr+1, 40, random8).check(t, pool, nr+1, false)
+			randomProduct(r, m, nr+1, 40, random8).check(t, nr+1, false)
 		}
 		for n := 1; n <= 2*nr+1; n++ {
-			randomProduct(r, mr+1, n, 24, random8).check(t, pool, n+n%3, n%2 == 0)
+			randomProduct(r, mr+1, n, 24, random8).check(t, n+n%3, n%2 == 0)
 		}
 		for k := 1; k <= 70; k++ {
-			randomProduct(r, mr+1, nr, k, random8).check(t, pool, nr, false)
+			randomProduct(r, mr+1, nr, k, random8).check(t, nr, false)
 		}
-		randomProduct(r, 197, 192, 64, random8).check(t, pool, 192, true)
-		randomProduct(r, 7, 64, 3072, random8).check(t, pool, 64, false)
+		randomProduct(r, 197, 192, 64, random8).check(t, 192, true)
+		randomProduct(r, 7, 64, 3072, random8).check(t, 64, false)
 	})
 }
 
@@ -123,13 +121,11 @@ func TestGemm(t *testing.T) {
 func TestGemmExtremes(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		r := newRand(7)
-		pool := NewPool(1)
-		defer pool.Close()
 		for _, e := range []struct{ a, w int8 }{{-128, -127}, {-128, 127}, {127, 127}, {127, -127}, {0, 127}} {
 			for _, k := range []int{1, 16, 33, 768, 3072} {
 				p := randomProduct(r, active.tile+1, active.b.rows+1, k, func(*rand.Rand) (int8, int8) { return e.a, e.w })
 				p.zero[0], p.zero[active.tile] = -128, 127
-				p.check(t, pool, p.n, false)
+				p.check(t, p.n, false)
 			}
 		}
 		// One element each: shows where a layout sends it.
@@ -138,41 +134,7 @@ func TestGemmExtremes(t *testing.T) {
 			clear(p.q)
 			clear(p.w)
 			p.q[k%p.m*p.k+k], p.w[k%p.n*p.k+k] = 101, -77
-			p.check(t, pool, p.n, false)
-		}
-	})
-}
-
-// TestWorkerGemm divides the rows at multiples of the tile. Each part writes its
-// rows alone, and together they are the whole product.
-func TestWorkerGemm(t *testing.T) {
-	forEach(t, func(t *testing.T) {
-		r := newRand(13)
-		tile := Tile()
-		require.Zero(t, tile%active.tile)
-		require.Zero(t, tile%active.floatRows)
-		pool := NewPool(1)
-		defer pool.Close()
-		for _, n := range []int{active.b.rows, 2*active.b.rows + 3} {
-			m, ldc := 4*tile+5, n+2
-			p := randomProduct(r, m, n, 40, random8)
-			a, b := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
-			whole := make([]float32, (m-1)*ldc+n)
-			fill(r, whole, 1)
-			before := clone(whole)
-			pool.Gemm(whole, ldc, a, b, true)
-			for _, rows := range [][2]int{{0, tile}, {tile, 3 * tile}, {3 * tile, m}, {4 * tile, m}, {0, m}} {
-				want, dst := clone(before), guard(len(before), 1)
-				copy(want[rows[0]*ldc:min(rows[1]*ldc, len(want))], whole[rows[0]*ldc:])
-				copy(dst.x, before)
-				new(Worker).Gemm(dst.x, ldc, a, rows[0], rows[1], b, true)
-				requireSame(t, want, dst.x, fmt.Sprint("rows ", rows))
-				dst.check(t, fmt.Sprint("rows ", rows))
-			}
-			if active.tile > 1 {
-				require.Panics(t, func() { new(Worker).Gemm(whole, ldc, a, 1, m, b, false) })
-				require.Panics(t, func() { new(Worker).Gemm(whole, ldc, a, 0, 1, b, false) })
-			}
+			p.check(t, p.n, false)
 		}
 	})
 }
@@ -189,38 +151,21 @@ func TestReserve(t *testing.T) {
 		w := &pool.workers[0]
 		require.Zero(t, testing.AllocsPerRun(1, func() {
 			w.Scratch(10)
-			w.Gemm(dst, p.n, a, 0, p.m, b, false)
+			w.Gemm(dst, p.n, a, b, false)
 		}))
 		pool = NewPool(1)
 		defer pool.Close()
 		pool.Reserve(10)
 		require.NotZero(t, testing.AllocsPerRun(1, func() {
 			pool.workers[0] = Worker{}
-			pool.workers[0].Gemm(dst, p.n, a, 0, p.m, b, false)
+			pool.workers[0].Gemm(dst, p.n, a, b, false)
 		}))
-	})
-}
-
-func TestGemmThreads(t *testing.T) {
-	forEach(t, func(t *testing.T) {
-		r := newRand(8)
-		for _, threads := range []int{2, 3, 5} {
-			pool := NewPool(threads)
-			for _, s := range [][3]int{{1, 1, 1}, {197, 48, 64}, {50, 200, 64}, {3, 1000, 16}} {
-				for range 5 {
-					randomProduct(r, s[0], s[1], s[2], random8).check(t, pool, s[1], false)
-				}
-			}
-			pool.Close()
-		}
 	})
 }
 
 func TestFloatGemm(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		r := newRand(10)
-		pool := NewPool(2)
-		defer pool.Close()
 		check := func(m, n, k, ldc int, add bool) {
 			name := fmt.Sprintf("%d×%d×%d ldc=%d add=%v", m, n, k, ldc, add)
 			lda := k + r.IntN(3)
@@ -235,7 +180,7 @@ func TestFloatGemm(t *testing.T) {
 				fill(r, dst.x, 1)
 			}
 			before := clone(dst.x)
-			pool.FloatGemm(dst.x, ldc, a.x, lda, m, b, add)
+			new(Worker).Mul(dst.x, ldc, a.x, lda, m, b, nil, add)
 			for i := range m {
 				for j := range n {
 					var acc float32
@@ -314,8 +259,6 @@ func TestBlocking(t *testing.T) {
 }
 
 func TestCallerBugsPanic(t *testing.T) {
-	pool := NewPool(1)
-	defer pool.Close()
 	a := NewActivations(2, 16)
 	a.Reset(2, 16)
 	w := PackWeights(make([]int8, 16*3), make([]float32, 3), nil, 3, 16)
@@ -335,17 +278,14 @@ func TestCallerBugsPanic(t *testing.T) {
 		"norm no rows":     func() { x := make([]float32, 16); a.LayerNormRows(0, x[:0], x[:0], x, x, 1) },
 		"norm part of row": func() { x := make([]float32, 31); a.LayerNormRows(0, x, x, x[:16], x[:16], 1) },
 		"short rest":       func() { a.RefineRow(1, 0, make([]float32, 16), make([]float32, 15)) },
-		"short dst":        func() { pool.Gemm(make([]float32, 5), 3, a, w, false) },
-		"narrow ldc":       func() { pool.Gemm(make([]float32, 9), 2, a, w, false) },
-		"rows outside":     func() { new(Worker).Gemm(make([]float32, 9), 3, a, 0, 3, w, false) },
-		"no rows":          func() { new(Worker).Gemm(make([]float32, 9), 3, a, 1, 1, w, false) },
-		"rows of dst":      func() { new(Worker).Gemm(make([]float32, 5), 3, a, 0, 2, w, false) },
-		"other k":          func() { b := NewActivations(1, 8); b.Reset(1, 8); pool.Gemm(make([]float32, 9), 3, b, w, false) },
+		"short dst":        func() { new(Worker).Gemm(make([]float32, 5), 3, a, w, false) },
+		"narrow ldc":       func() { new(Worker).Gemm(make([]float32, 9), 2, a, w, false) },
+		"other k":          func() { b := NewActivations(1, 8); b.Reset(1, 8); new(Worker).Gemm(make([]float32, 9), 3, b, w, false) },
 		"LayerNorm sizes":  func() { LayerNorm(make([]float32, 3), make([]float32, 4), make([]float32, 4), make([]float32, 4), 1) },
 		"empty softmax":    func() { SoftmaxExp(nil) },
 		"negative threads": func() { NewPool(-1) },
-		"short float dst":  func() { pool.FloatGemm(make([]float32, 3), 4, make([]float32, 4), 4, 1, NewPanels(4, 4), false) },
-		"short float a":    func() { pool.FloatGemm(make([]float32, 4), 4, make([]float32, 3), 4, 1, NewPanels(4, 4), false) },
+		"short float dst":  func() { new(Worker).Mul(make([]float32, 3), 4, make([]float32, 4), 4, 1, NewPanels(4, 4), nil, false) },
+		"short float a":    func() { new(Worker).Mul(make([]float32, 4), 4, make([]float32, 3), 4, 1, NewPanels(4, 4), nil, false) },
 	} {
 		require.Panics(t, f, name)
 	}
@@ -355,11 +295,9 @@ func FuzzGemm(f *testing.F) {
 	f.Add(uint64(1), uint8(5), uint8(17), uint16(33), true)
 	f.Add(uint64(2), uint8(0), uint8(0), uint16(0), false)
 	f.Fuzz(func(t *testing.T, seed uint64, m, n uint8, k uint16, add bool) {
-		pool := NewPool(1 + int(seed%2))
-		defer pool.Close()
 		forEach(t, func(t *testing.T) {
 			p := randomProduct(newRand(seed), int(m)%40+1, int(n)%100+1, int(k)%300+1, random8)
-			p.check(t, pool, p.n+int(seed%5), add)
+			p.check(t, p.n+int(seed%5), add)
 		})
 	})
 }

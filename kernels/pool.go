@@ -12,19 +12,13 @@ import (
 // Pool runs the chunks of a job on several threads. Its methods are for one
 // goroutine at a time, the caller, which works too.
 //
-// A whole inference has some hundred jobs of 20 to 500 µs, so handing one over
-// has to cost less than a microsecond: workers spin for a while before they
-// park. On a machine that is busy with other things a worker may not run at
+// An inference has a job a block of 200 µs to some ms, so handing one over has to
+// cost no more than a few microseconds: workers spin for a while before they park. On a machine that is busy with other things a worker may not run at
 // all; so the caller claims chunks like a worker does and waits only for chunks
 // that a worker has claimed.
 type Pool struct {
 	threads int
 	workers []Worker // workers[0] is the caller's
-	runGemm func(w *Worker, chunk int)
-	gemm    gemmJob
-
-	runFloat func(w *Worker, chunk int)
-	float    floatJob
 
 	// state is one word, so that a chunk is claimed and its job known to be
 	// the current one in a single compare-and-swap: the job's number in the
@@ -63,14 +57,16 @@ func NewPool(threads int) *Pool {
 	}
 	p := &Pool{threads: threads, workers: make([]Worker, threads)}
 	p.wake = sync.NewCond(&p.mu)
-	p.runGemm = func(w *Worker, chunk int) { p.gemm.run(w, chunk) }
-	p.runFloat = func(w *Worker, chunk int) { p.float.run(w, chunk) }
 	p.exited.Add(threads - 1)
 	for i := 1; i < threads; i++ {
 		go p.serve(&p.workers[i])
 	}
 	return p
 }
+
+// Caller returns the caller's worker, for what is not worth dividing. It is free
+// while no job runs.
+func (p *Pool) Caller() *Worker { return &p.workers[0] }
 
 // Threads returns the number of threads, the caller's among them.
 func (p *Pool) Threads() int { return p.threads }

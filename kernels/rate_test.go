@@ -30,12 +30,11 @@ func TestRate(t *testing.T) {
 func TestRateOf(t *testing.T) {
 	for _, name := range Names() {
 		calls := 0
-		r, err := rate(name, 3, 4, 5, 0, func() func(*Pool) {
+		r, err := rate(name, 3, 4, 5, 0, func() func(*Worker) {
 			require.Equal(t, name, Name())
-			return func(p *Pool) {
+			return func(*Worker) {
 				calls++
 				require.Equal(t, name, Name())
-				require.Equal(t, 1, p.Threads())
 				time.Sleep(time.Millisecond)
 			}
 		})

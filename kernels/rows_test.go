@@ -302,14 +302,12 @@ func TestRefineRow(t *testing.T) {
 	}
 	var first []float32
 	forEach(t, func(t *testing.T) {
-		pool := NewPool(1)
-		defer pool.Close()
 		a := NewActivations(5, k)
 		a.Reset(2, k)
 		a.QuantizeRow(0, x)
 		a.RefineRow(1, 0, x, rest)
 		y := make([]float32, 2)
-		pool.Gemm(y, 1, a, PackWeights(w, one, nil, 1, k), false)
+		new(Worker).Gemm(y, 1, a, PackWeights(w, one, nil, 1, k), false)
 		if first == nil {
 			first = clone(y)
 		}

@@ -52,19 +52,19 @@ func loadHead(c *quant.Checkpoint) (h *head, err error) {
 
 // forward computes the logits from the residual stream s.x.
 func (h *head) forward(s *state, logits []float32) {
-	tokens := s.x[s.refined*s.dim:]
+	w, tokens := s.pool.Caller(), s.x[s.refined*s.dim:]
 	x := h.poolTokens(tokens, s.dim, s.embed.prefix)
 	if h.preLogits != nil {
-		h.preLogits.forwardRow(s.pool, h.hidden, x, false)
+		h.preLogits.forwardRow(w, h.hidden, x, false)
 		h.tanh(h.hidden)
 		x = h.hidden
 	}
-	h.classifier.forwardRow(s.pool, logits, x, false)
+	h.classifier.forwardRow(w, logits, x, false)
 	if h.distilled == nil {
 		return
 	}
 	h.norm.apply(x, tokens[s.dim:2*s.dim])
-	h.distilled.forwardRow(s.pool, logits, x, true)
+	h.distilled.forwardRow(w, logits, x, true)
 	for i := range logits {
 		logits[i] *= 0.5
 	}
@@ -124,6 +124,6 @@ func (h *head) tanh(x []float32) {
 }
 
 // forwardRow is forward of a float32 layer for a single row.
-func (l *linear) forwardRow(p *kernels.Pool, dst, x []float32, add bool) {
-	p.FloatGemm(dst, l.out, x, l.in, 1, l.float32, add)
+func (l *linear) forwardRow(w *kernels.Worker, dst, x []float32, add bool) {
+	w.Mul(dst, l.out, x, l.in, 1, l.float32, nil, add)
 }

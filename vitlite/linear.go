@@ -112,7 +112,7 @@ func (l *linear) forward(w *kernels.Worker, dst []float32, o *operand, add bool)
 		return
 	}
 	clear(refined)
-	w.Gemm(dst, l.out, o.int8, 0, o.refined+len(o.float32)/l.in, l.int8, add)
+	w.Gemm(dst, l.out, o.int8, l.int8, add)
 	// Every row has the bias, so the sum of two rows has it once too often.
 	for j, v := range refined {
 		rows[j] += v - l.bias[j%l.out]
