@@ -19,8 +19,8 @@
 //
 // Each operation has one specification, in plain Go, in the file named after it
 // (gemm.go, floatgemm.go, quantize.go, layernorm.go, softmax.go, gelu.go,
-// resample.go), and every assembly implementation returns the same bits. For
-// float32 this takes four rules:
+// tofloats.go, transpose.go, resample.go), and every assembly implementation
+// returns the same bits. For float32 this takes four rules:
 //
 //   - Products that are added use a fused multiply-add with one rounding,
 //     written [math.FMA]-like as fma(x, y, z). The Go version computes it
