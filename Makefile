@@ -41,7 +41,7 @@ unit:
 # What starts goroutines, under the race detector.
 concurrent = ./camera $(addprefix ./cmd/vitedge/internal/,link outbox pipeline publish web)
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run Threads ./kernels ./vitlite
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run 'Threads|Pool' ./kernels ./vitlite
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(concurrent)
 
 # Every fuzz target, a little beyond its seeds.
