@@ -40,6 +40,7 @@ func TestArgumentsStayInside(t *testing.T) {
 		requireInside(t, c, worker.gemm.c, "int8 c")
 		requireInside(t, aq.scale, worker.gemm.rowScale, "int8 rowScale")
 		requireInside(t, aq.data, (*byte)(worker.gemm.a), "int8 a")
+		requireInside(t, w.data, (*int8)(worker.gemm.next), "int8 next")
 	})
 }
 

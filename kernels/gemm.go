@@ -131,6 +131,7 @@ func (w *Weights) Rows() int { return w.n }
 type gemmArgs struct {
 	a        unsafe.Pointer // packed A from the first row of a tile on
 	b        unsafe.Pointer // one panel of packed B, or what expand made of it
+	next     unsafe.Pointer // the next panel of packed B, which a kernel may prefetch
 	c        *float32       // the panel's first column in the first row
 	ldc      uintptr        // bytes from one row of C to the next
 	steps    int            // kp / panelStep
@@ -204,6 +205,10 @@ func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, b *Weights, add bo
 	lda := b.kp * impl.aType.size()
 	for j := 0; j < b.n; j += nr {
 		data := unsafe.Pointer(&b.data[j*b.kp])
+		next := data // the last panel has none
+		if j+nr < b.n {
+			next = unsafe.Pointer(&b.data[(j+nr)*b.kp])
+		}
 		if impl.expand != nil {
 			wide := w.expanded(2 * nr * b.kp)
 			impl.expand(wide, data, nr*b.kp)
@@ -212,7 +217,7 @@ func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, b *Weights, add bo
 		for r := 0; r < a.m; r += step {
 			rows := min(step, a.m-r)
 			*args = gemmArgs{
-				a: a.row(r), b: data, lda: uintptr(lda), tile: uintptr(mr * lda),
+				a: a.row(r), b: data, next: next, lda: uintptr(lda), tile: uintptr(mr * lda),
 				steps: b.kp / impl.panelStep, rows: rows,
 				rowScale: &a.scale[r], rowZero: &a.zero[r],
 				colScale: &b.scale[j], colSum: &b.sum[j], bias: &b.bias[j],

@@ -8,6 +8,7 @@
 //   Z24..Z27  64 columns of B, four int8 each
 //   Z28, Z29  four uint8 of A in every element
 //   R8, R10   rows 0 and 3 of A; R9 the bytes of a row
+//   R15       what is prefetched, from the next panel on
 
 // c += a · B for the 64 columns; Z24..Z27 += …
 #define DOT(a, z, c0, c1, c2, c3) \
@@ -79,6 +80,7 @@ TEXT ·gemm6x64AVX512VNNI(SB), NOSPLIT, $0-8
 	MOVQ gemmArgs_rows(AX), R11
 	MOVQ gemmArgs_rowScale(AX), R12
 	MOVQ gemmArgs_rowZero(AX), R13
+	MOVQ gemmArgs_next(AX), R15
 
 tile:
 	MOVQ BX, R8
@@ -97,11 +99,13 @@ tile:
 	PCALIGN $64
 
 loop:
+	PREFETCHT1 (R15)
 	STEP(0, 0)
 	STEP(4, 256)
 	ADDQ $8, R8
 	ADDQ $8, R10
 	ADDQ $512, SI
+	ADDQ $64, R15
 	DECQ CX
 	JNZ  loop
 

@@ -47,6 +47,7 @@
 TEXT ·gemm6x16AVXVNNI(SB), NOSPLIT, $0-8
 	EPILOGUE_ARGS
 	MOVQ gemmArgs_lda(AX), R9
+	MOVQ gemmArgs_next(AX), R15 // prefetched on the way
 
 tile:
 	MOVQ BX, R8
@@ -59,11 +60,13 @@ tile:
 	PCALIGN $32
 
 loop:
+	PREFETCHT1 (R15)
 	STEP(0, 0)
 	STEP(4, 64)
 	ADDQ $8, R8
 	ADDQ $8, R10
 	ADDQ $128, SI
+	ADDQ $64, R15
 	DECQ CX
 	JNZ  loop
 
