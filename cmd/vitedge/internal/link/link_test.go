@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
 
 	"vitedge/cmd/vitedge/internal/brokertest"
@@ -382,6 +386,28 @@ func TestKickedAtOnceBacksOff(t *testing.T) {
 	second := start(t, b.Addr(), edit)
 	brokertest.Eventually(t, "the reason in a log", func() bool {
 		return strings.Contains(first.log.String()+second.log.String(), "does another client use the client id pi?")
+	})
+}
+
+// TestAcceptedAndKickedBacksOff plays a broker that accepts every connection and
+// closes it at once: the pauses grow as if it refused.
+func TestAcceptedAndKickedBacksOff(t *testing.T) {
+	addr := fakeBroker(t, func(c net.Conn) {
+		packets.ReadPacket(c)
+		packets.NewControlPacket(packets.Connack).Write(c)
+		c.Close()
+	})
+	debug := &logBuffer{}
+	start(t, addr, func(o *Options) {
+		o.ReconnectMin, o.ReconnectMax, o.Timeout = time.Millisecond, time.Hour, 200*time.Millisecond
+		o.Log = slog.New(slog.NewTextHandler(debug, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	pauses := regexp.MustCompile(`pause=(\S+)`)
+	brokertest.Eventually(t, "a pause that is a hundred times the least", func() bool {
+		return slices.ContainsFunc(pauses.FindAllStringSubmatch(debug.String(), -1), func(found []string) bool {
+			pause, err := time.ParseDuration(found[1])
+			return err == nil && pause > 100*time.Millisecond
+		})
 	})
 }
 

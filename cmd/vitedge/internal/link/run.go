@@ -37,7 +37,9 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 		l.complain(text, err, lasted > 0)
 
-		timer := time.NewTimer(b.pause(lasted))
+		pause := b.pause(lasted)
+		l.o.Log.Debug("waiting before the next try", "pause", pause)
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

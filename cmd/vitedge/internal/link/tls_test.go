@@ -143,8 +143,9 @@ func TestPassword(t *testing.T) {
 }
 
 // TestRefusals plays a broker that answers CONNECT with each return code of
-// MQTT 3.1.1 (section 3.2.2.3).
+// MQTT 3.1.1 (section 3.2.2.3). None makes the link try an older protocol.
 func TestRefusals(t *testing.T) {
+	versions := make(chan byte, 10_000)
 	for code, want := range map[byte]string{
 		1: "the broker does not speak MQTT 3.1.1",
 		2: "the broker refused the client id",
@@ -153,13 +154,22 @@ func TestRefusals(t *testing.T) {
 		5: "the broker does not authorize this client",
 	} {
 		addr := fakeBroker(t, func(c net.Conn) {
-			packets.ReadPacket(c)
+			defer c.Close()
+			p, err := packets.ReadPacket(c)
+			if err != nil {
+				return
+			}
+			versions <- p.(*packets.ConnectPacket).ProtocolVersion
 			ack := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
 			ack.ReturnCode = code
 			ack.Write(c)
-			c.Close()
 		})
-		start(t, addr, nil).reason(want)
+		l := start(t, addr, nil)
+		l.reason(want)
+		for range 5 {
+			require.Equal(t, byte(4), <-versions)
+		}
+		l.finish()
 	}
 }
 

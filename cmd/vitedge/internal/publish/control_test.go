@@ -216,6 +216,25 @@ func TestFlood(t *testing.T) {
 	require.Equal(t, uint64(10_000-inboxSize), b.Dropped())
 }
 
+// TestRate guards that commands are not obeyed faster than so many a second,
+// even when there is room for them.
+func TestRate(t *testing.T) {
+	b := newBench(t)
+	began := time.Now()
+	obeyed := 0
+	for range 10_000 {
+		b.Handle(Inbound{Topic: "vitedge/pi/cmd/restart"})
+		select {
+		case <-b.inbox:
+			obeyed++
+		default:
+		}
+	}
+	require.GreaterOrEqual(t, obeyed, 20)
+	require.LessOrEqual(t, float64(obeyed), 21+5*time.Since(began).Seconds())
+	require.Equal(t, uint64(10_000-obeyed), b.Dropped())
+}
+
 func TestBucket(t *testing.T) {
 	b := bucket{burst: 3, perSecond: 2}
 	now := time.Now()
