@@ -134,6 +134,7 @@ func TestImageOnChange(t *testing.T) {
 	p.Refuse(false)
 	require.Zero(t, d.wait())
 	s.UntilOn("vitedge/pi/cam/image", "")
+	s.UntilOn("vitedge/pi/cam/state", `"label":"blue","index":2`)
 	require.Equal(t, "red green blue", labels(t, s.On("vitedge/pi/cam/state")))
 	pictures := s.On("vitedge/pi/cam/image")
 	require.Len(t, pictures, 1)
