@@ -56,6 +56,9 @@ var familyMembers = map[string]string{
 // TestReference and TestReferenceInt8 run, with what they measure. Both logits
 // are the same on every CPU. With -table it writes the table.
 func TestFamilyTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestReference has the same models, and their logits are the same everywhere")
+	}
 	type line struct {
 		models                    int
 		formats, types, has       []string
