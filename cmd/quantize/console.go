@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,22 @@ func (c *console) text() io.Writer {
 		return io.Discard
 	}
 	return printableWriter{c.stdout}
+}
+
+// resultWriter remembers that a result could not be written: a full disk must not
+// pass for a short answer.
+type resultWriter struct {
+	io.Writer
+	err error // the first one
+}
+
+func (w *resultWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing the result: %w", err)
+		w.err = cmp.Or(w.err, err)
+	}
+	return n, err
 }
 
 // messages writes log records as a command-line tool does:

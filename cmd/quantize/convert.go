@@ -35,8 +35,8 @@ index, PyTorch's .pth and .bin, or NumPy's .npz, under the names of timm, Huggin
 Face, torchvision or JAX. Beside the weights it looks for
 config.json, preprocessor_config.json and labels.txt; flags say what is not
 there and override what is. A SRC that is no file and looks like ORG/NAME or
-ORG/NAME@REVISION is fetched from the Hugging Face hub into the cache that
-Python's huggingface_hub uses; HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and
+ORG/NAME@REVISION, or is the address of the model's page, is fetched from the
+Hugging Face hub into the cache that Python's huggingface_hub uses; HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and
 HF_HUB_OFFLINE mean what they mean there.
 
 DST is replaced when all went well, and else left alone. A file that quantize

@@ -29,6 +29,7 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	f.IntVar(&s.heads, "heads", 0, "`number` of attention heads of a block")
 	f.Float32SliceVar(&s.mean, "mean", nil, "mean of red, green and blue as `R,G,B`, of pixels from 0 to 1")
 	f.Float32SliceVar(&s.std, "std", nil, "standard deviation of red, green and blue as `R,G,B`")
+	f.Lookup("mean").DefValue, f.Lookup("std").DefValue = "", "" // and not "(default [])"
 	f.StringVar(&s.resize, "resize", "", "resize the shortest edge to `N` pixels before the centre crop;\nsquash:N both edges, longest:N the longest")
 	f.Float64Var(&s.crop, "crop", 0, "instead of --resize: the `fraction` of the shortest edge that the\ncentre crop keeps")
 	f.StringVar(&s.interp, "interp", "", "`filter` of the resize: nearest, bilinear, bicubic or lanczos")

@@ -54,12 +54,16 @@ func newRoot(con *console) *cobra.Command {
 // run is the command without the process around it. It returns the exit
 // status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd := newRoot(&console{stdout: stdout, stderr: stderr})
+	results := &resultWriter{Writer: stdout}
+	cmd := newRoot(&console{stdout: results, stderr: stderr})
 	cmd.SetArgs(args)
-	cmd.SetOut(stdout)
+	cmd.SetOut(results)
 	cmd.SetErr(stderr)
 
 	err := catchFault(func() error { return cmd.ExecuteContext(ctx) })
+	if err == nil {
+		err = results.err
+	}
 	stderr = printableWriter{stderr}
 	var usage usageError
 	var gate gateError

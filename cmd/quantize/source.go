@@ -32,10 +32,12 @@ func (c *console) openSource(ctx context.Context, name string, o quant.Options) 
 // findSource is the path of the weights that the user names, and the commit
 // they are of where they come from the hub.
 func (c *console) findSource(ctx context.Context, name string) (path, commit string, err error) {
-	_, statErr := os.Stat(name)
-	repo, ok := hub.Parse(name)
-	if !ok || !errors.Is(statErr, fs.ErrNotExist) {
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		return name, "", nil // quant says what is wrong with it
+	}
+	repo, ok := hub.Parse(name)
+	if !ok {
+		return "", "", fmt.Errorf("%s: no such file or folder, and no model of the hub, which would be ORG/NAME", name)
 	}
 	bar := newBar(c.stderr)
 	client := hub.Client{UserAgent: "vitedge-quantize/" + toolVersion(), Log: c.log, Progress: bar.bytes}

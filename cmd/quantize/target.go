@@ -147,13 +147,19 @@ func beyondTransformers(c *quant.Checkpoint) string {
 }
 
 // write stores the model and, in a folder, what belongs beside it.
-func (t target) write(q *quant.Checkpoint) error {
+func (t target) write(q *quant.Checkpoint) (err error) {
 	if t.folder == "" {
 		return q.WriteFile(t.model)
 	}
-	if err := os.MkdirAll(t.folder, 0o777); err != nil {
-		return err
+	made := os.Mkdir(t.folder, 0o777)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return fmt.Errorf("writing %s: %w", t.folder, made)
 	}
+	defer func() {
+		if err != nil && made == nil {
+			os.Remove(t.folder) // unless there is something in it
+		}
+	}()
 	if err := q.WriteFile(t.model); err != nil {
 		return err
 	}

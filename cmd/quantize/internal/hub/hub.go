@@ -45,9 +45,14 @@ var (
 	commitID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-// Parse reads "ORG/NAME" or "ORG/NAME@REVISION"; the revision is "main" where
-// none is given. It is false for what names no model.
+// Parse reads "ORG/NAME" or "ORG/NAME@REVISION", also as timm writes it
+// ("hf-hub:ORG/NAME") and as the address of the model's page; the revision is
+// "main" where none is given. It is false for what names no model.
 func Parse(s string) (Repo, bool) {
+	s = strings.TrimPrefix(s, "hf-hub:")
+	if page, ok := strings.CutPrefix(s, DefaultEndpoint+"/"); ok {
+		s = strings.Replace(strings.TrimSuffix(page, "/"), "/tree/", "@", 1)
+	}
 	name, rev, found := strings.Cut(s, "@")
 	if !found {
 		rev = "main"

@@ -132,7 +132,11 @@ func TestParse(t *testing.T) {
 	for s, want := range map[string]Repo{
 		"facebook/deit-tiny-patch16-224":                    {"facebook/deit-tiny-patch16-224", "main"},
 		"timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k@v1": {"timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "v1"},
-		"a/b@refs/pr/3": {"a/b", "refs/pr/3"},
+		"a/b@refs/pr/3":                        {"a/b", "refs/pr/3"},
+		"hf-hub:timm/vit_tiny_patch16_224":     {"timm/vit_tiny_patch16_224", "main"},
+		"https://huggingface.co/a/b":           {"a/b", "main"},
+		"https://huggingface.co/a/b/":          {"a/b", "main"},
+		"https://huggingface.co/a/b/tree/v1.0": {"a/b", "v1.0"},
 	} {
 		got, ok := Parse(s)
 		require.True(t, ok, s)
@@ -140,6 +144,8 @@ func TestParse(t *testing.T) {
 	}
 	for _, s := range []string{
 		"", "vit", "a/b/c", "/a/b", "a/", "/b", "./b", "../b", "a/..", "a/.b", "a--b/c", "a/b--c", "a/b..c", "a/b@", "a/b@..", "a/b@x/../y",
+		"https://huggingface.co/a", "https://huggingface.co/a/b/blob/main/config.json", "https://hub.example/a/b",
+		"https://huggingface.co/a/b/tree/..", "hf-hub:", "hf-hub:a", "hf-hub:./a",
 		"a/b@/x", "a/b@x/", "a/b@x//y", "a b/c", "a/b@x y", "a/b\x00", "a/" + strings.Repeat("b", 97),
 	} {
 		_, ok := Parse(s)
