@@ -72,9 +72,14 @@ type torchView struct {
 
 // tensor writes what torch.save writes for a tensor.
 func (p *pickler) tensor(v torchView) *pickler {
-	p.raw("ctorch._utils\n_rebuild_tensor_v2\n((").text("storage").raw("ctorch\n" + v.class + "\n").text(v.key).text("cpu").number(v.n)
+	return p.raw("ctorch._utils\n_rebuild_tensor_v2\n").arguments(v).raw("R")
+}
+
+// arguments writes those of _rebuild_tensor_v2.
+func (p *pickler) arguments(v torchView) *pickler {
+	p.raw("((").text("storage").raw("ctorch\n" + v.class + "\n").text(v.key).text("cpu").number(v.n)
 	p.raw("tQ").number(v.offset).tuple(v.shape).tuple(v.stride)
-	return p.raw("\x89ccollections\nOrderedDict\n)RtR")
+	return p.raw("\x89ccollections\nOrderedDict\n)Rt")
 }
 
 // opened runs a pickle that refers to no storage.

@@ -101,7 +101,7 @@ func dictTensors(list []namedTensor, d *pickledDict, prefix string) []namedTenso
 		case *torchTensor:
 			list = append(list, namedTensor{name: prefix + name, tensor: v})
 		case *pickledObject:
-			if strings.HasPrefix(v.class.String(), "torch._utils._rebuild_") {
+			if strings.HasPrefix(v.class.name, "_rebuild_") && (v.class.module == "torch._utils" || v.class.module == "torch._tensor") {
 				list = append(list, namedTensor{name: prefix + name, other: v.class.String()})
 			}
 		}

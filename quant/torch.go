@@ -58,6 +58,7 @@ var callables = map[pickledGlobal]func(pickledTuple) (any, error){
 	{"torch._utils", "_rebuild_tensor_v2"}:            rebuildTensor,
 	{"torch._utils", "_rebuild_parameter"}:            firstArgument,
 	{"torch._utils", "_rebuild_parameter_with_state"}: firstArgument,
+	{"torch._tensor", "_rebuild_from_type_v2"}:        rebuildFromType,
 }
 
 func firstArgument(args pickledTuple) (any, error) {
@@ -104,6 +105,17 @@ func rebuildTensor(args pickledTuple) (any, error) {
 		}
 	}
 	return t, extent(t.shape, t.stride, t.offset, storage.n)
+}
+
+// rebuildFromType takes function, class, arguments and state of a tensor to which
+// somebody has given attributes.
+func rebuildFromType(args pickledTuple) (any, error) {
+	if len(args) > 2 && args[0] == any(pickledGlobal{"torch._utils", "_rebuild_tensor_v2"}) {
+		if args, ok := args[2].(pickledTuple); ok {
+			return rebuildTensor(args)
+		}
+	}
+	return &pickledObject{class: pickledGlobal{"torch._tensor", "_rebuild_from_type_v2"}, args: args}, nil
 }
 
 // torchStorages resolves the persistent ids of a file.
@@ -181,6 +193,9 @@ func openTorch(a *archive, key string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checksum(pkl, b); err != nil {
+		return nil, err
+	}
 	program, err := b.bytes()
 	if err != nil {
 		return nil, err
@@ -194,8 +209,10 @@ func openTorch(a *archive, key string) (*source, error) {
 		if err := s.fits(f.UncompressedSize64); err != nil {
 			return err
 		}
-		s.data, err = a.entry(f)
-		return err
+		if s.data, err = a.entry(f); err != nil {
+			return err
+		}
+		return a.checksum(f, s.data)
 	}
 	object, _, err := unpickle(program, storages.resolve)
 	if err != nil {

@@ -218,6 +218,58 @@ func TestTorchRefuses(t *testing.T) {
 	require.ErrorContains(t, err, `unknown dtype "torch.ComplexFloatStorage"`)
 }
 
+// A flipped bit is found by the checksum, of a storage and of the pickle. A file
+// without checksums is read all the same.
+func TestTorchDamaged(t *testing.T) {
+	m := timmModel(tinyConfig)
+	good := torchFile(t, m.tensors, same)
+	name := "head.weight"
+	at := bytes.Index(good, m.tensors[name].Data)
+	require.Positive(t, at)
+	bad := bytes.Clone(good)
+	bad[at] ^= 1
+	_, err := Open(writeTemp(t, "weights", bad), allFlags)
+	require.ErrorContains(t, err, `zip entry "archive/data/head.weight": damaged: its checksum is another`)
+	for rest := bad; ; rest = rest[4:] { // of the directory
+		at := bytes.Index(rest, []byte("PK\x01\x02"))
+		if at < 0 {
+			break
+		}
+		rest = rest[at:]
+		binary.LittleEndian.PutUint32(rest[16:], 0)
+	}
+	c, err := Open(writeTemp(t, "weights", bad), allFlags)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+
+	bad = bytes.Clone(good)
+	bad[bytes.Index(bad, []byte("FloatStorage"))] = 'f'
+	_, err = readFormat("", bad, "")
+	require.EqualError(t, err, `zip entry "archive/data.pkl": damaged: its checksum is another`)
+}
+
+// A tensor that somebody has given attributes is a tensor.
+func TestTorchAttributes(t *testing.T) {
+	view := torchView{"FloatStorage", "0", 2, 0, []int{2}, []int{1}}
+	open := func(function string) (*source, error) {
+		p := newPickler()
+		p.dict([]string{"x"}, func(int) {
+			p.raw("ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n" + function + "\nctorch\nTensor\n").arguments(view)
+			p.raw("}").text("note").raw("NstR")
+		}).raw(".")
+		return readFormat("", zipFile(t, zipEntry{"data.pkl", p.Bytes(), zip.Store},
+			zipEntry{"data/0", float32Tensor("", []int{2}, []float32{3, 4}).Data, zip.Store}), "")
+	}
+	s, err := open("_rebuild_tensor_v2")
+	require.NoError(t, err)
+	a, _ := s.find("x")
+	v, err := a.floats()
+	require.NoError(t, err)
+	require.Equal(t, []float32{3, 4}, v)
+	_, err = open("_rebuild_sparse_tensor")
+	require.EqualError(t, err, `tensor "x" is made by torch._tensor._rebuild_from_type_v2; want dense ones that are not quantized`)
+}
+
 // Zip files that lie.
 func TestArchiveRefuses(t *testing.T) {
 	good := zipFile(t, zipEntry{"a/data.pkl", []byte("\x80\x02N."), zip.Store})

@@ -176,3 +176,22 @@ func TestRealModel(t *testing.T) {
 	require.LessOrEqual(t, *f.KLMean, 0.004)
 	require.GreaterOrEqual(t, *f.SQNR, 27.0)
 }
+
+// FuzzClasses reads arbitrary bytes as the classes of pictures.
+func FuzzClasses(f *testing.F) {
+	f.Add([]byte("file,class\na.jpg,0\nsub/b.png,4\n"))
+	f.Add([]byte("\ufeffauthor,class,file\r\n\"A, B\",3,\"a \"\"x\"\".jpg\"\r\n"))
+	f.Add([]byte("file,class\na.jpg,5\n"))
+	path := filepath.Join(f.TempDir(), "labels.csv")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		known, err := readClasses(path, 5)
+		if err != nil {
+			require.Nil(t, known)
+			require.Contains(t, err.Error(), path)
+		}
+		for name, class := range known {
+			require.True(t, class >= 0 && class < 5, "%q: %d", name, class)
+		}
+	})
+}

@@ -472,3 +472,23 @@ func TestCanceled(t *testing.T) {
 	require.Empty(t, f.waits)
 	require.NotContains(t, fmt.Sprint(err), "cache")
 }
+
+// FuzzShards asks for the files of an arbitrary index: names that are plain ones.
+func FuzzShards(f *testing.F) {
+	f.Add([]byte(`{"weight_map": {"x": "a.safetensors", "y": "b-00001-of-00002.bin", "z": "a.safetensors"}}`))
+	f.Add([]byte(`{"weight_map": {"x": "../a.safetensors"}}`))
+	index := filepath.Join(f.TempDir(), indexFile)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		require.NoError(t, os.WriteFile(index, text, 0o600))
+		seen := map[string]bool{}
+		err := shards(Repo{"org/vit", "main"}, index, func(name string) (string, error) {
+			require.Equal(t, filepath.Base(name), name)
+			require.NotContains(t, name, "\x00")
+			require.False(t, strings.HasPrefix(name, "."), name)
+			require.False(t, seen[name], name)
+			seen[name] = true
+			return name, nil
+		})
+		require.True(t, err != nil || len(seen) > 0)
+	})
+}
