@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -459,6 +460,41 @@ func TestRedirects(t *testing.T) {
 	_, err = f.client.request(context.Background(), http.MethodGet, "https://hub.example/x", 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"hub.example Bearer hf_test", "cdn.hub.example "}, seen)
+}
+
+// A mirror may know nothing and send on to the public hub, which answers for the
+// file and gets the token that is its own. The store does not.
+func TestMirrorSendsOn(t *testing.T) {
+	f := newFixture(t)
+	f.client.Endpoint, f.client.Token = "https://mirror.example", "hf_test"
+	var seen []string
+	f.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		seen = append(seen, r.Method+" "+r.URL.Host+" "+r.Header.Get("Authorization"))
+		w := httptest.NewRecorder()
+		switch name := path.Base(r.URL.Path); {
+		case r.URL.Host == "mirror.example":
+			http.Redirect(w, r, DefaultEndpoint+r.URL.Path, http.StatusPermanentRedirect)
+		case r.URL.Host == "store.example":
+			w.Write(f.weights())
+		case name != weightsFile:
+			w.Header().Set("X-Error-Code", "EntryNotFound")
+			w.Header().Set("X-Repo-Commit", commitA)
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			w.Header().Set("X-Repo-Commit", commitA)
+			w.Header().Set("X-Linked-Etag", `"`+hubtest.SHA256(f.weights())+`"`)
+			w.Header().Set("X-Linked-Size", strconv.Itoa(len(f.weights())))
+			http.Redirect(w, r, "https://store.example/"+name, http.StatusFound)
+		}
+		resp := w.Result()
+		resp.Request = r
+		return resp, nil
+	})
+	f.requireFetched(t)
+	require.Equal(t, []string{
+		"HEAD mirror.example Bearer hf_test", "HEAD huggingface.co Bearer hf_test",
+		"GET mirror.example Bearer hf_test", "GET huggingface.co Bearer hf_test", "GET store.example ",
+	}, seen[len(seen)-5:])
 }
 
 func TestCanceled(t *testing.T) {

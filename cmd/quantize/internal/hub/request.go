@@ -66,13 +66,19 @@ func (c *Client) address(r Repo, rev, name string) string {
 const maxRedirects = 10
 
 // request sends one request and follows its redirects; from is the first byte
-// wanted. The token stays with the hub. A HEAD request ends where the hub hands
-// over to its store, since that answer is the one with the checksum.
+// wanted. The token stays with the hub, which may be a mirror that sends on to the
+// public one. A HEAD request ends where the hub hands over to its store, since that
+// answer is the one with the checksum.
 func (c *Client) request(ctx context.Context, method, address string, from int64) (*http.Response, error) {
 	hub, err := url.Parse(c.Endpoint)
 	if err != nil {
 		return nil, err
 	}
+	public, err := url.Parse(DefaultEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	ofHub := func(u *url.URL) bool { return sameOrigin(u, hub) || sameOrigin(u, public) }
 	transport := c.Transport
 	if transport == nil {
 		transport = http.DefaultTransport
@@ -87,7 +93,7 @@ func (c *Client) request(ctx context.Context, method, address string, from int64
 		if from > 0 {
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 		}
-		if c.Token != "" && sameOrigin(req.URL, hub) {
+		if c.Token != "" && ofHub(req.URL) {
 			req.Header.Set("Authorization", "Bearer "+c.Token)
 		}
 		resp, err := transport.RoundTrip(req)
@@ -104,7 +110,7 @@ func (c *Client) request(ctx context.Context, method, address string, from int64
 			resp.Body.Close()
 			return nil, fmt.Errorf("%s redirects to %q: %w", withoutQuery(req.URL), location, err)
 		}
-		if method == http.MethodHead && (resp.Header.Get("X-Linked-Etag") != "" || !sameOrigin(target, hub)) {
+		if method == http.MethodHead && (resp.Header.Get("X-Linked-Etag") != "" || !ofHub(target)) {
 			return resp, nil
 		}
 		resp.Body.Close()

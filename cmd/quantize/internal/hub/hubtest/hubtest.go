@@ -83,8 +83,12 @@ func SHA256(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// hub answers ORG/NAME/resolve/REVISION/FILE.
+// hub answers ORG/NAME/resolve/REVISION/FILE, for a small file by way of its cache.
 func (s *Server) hub(w http.ResponseWriter, r *http.Request) {
+	if file, ok := strings.CutPrefix(r.URL.Path, cachePath); ok {
+		s.cache(w, r, file)
+		return
+	}
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/", 5)
 	if len(parts) != 5 || parts[2] != "resolve" {
 		http.Error(w, "not of this server: "+r.URL.Path, http.StatusBadRequest)
@@ -142,6 +146,18 @@ func (s *Server) hub(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, s.Store.URL+"/"+name+"/"+file+"?signature=secret", http.StatusFound)
 		return
 	}
+	w.Header().Set("Location", cachePath+name+"/"+commit+"/"+file+"?etag=x")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// cachePath is where the hub keeps small files.
+const cachePath = "/api/resolve-cache/models/"
+
+// cache answers for ORG/NAME/COMMIT/FILE.
+func (s *Server) cache(w http.ResponseWriter, r *http.Request, file string) {
+	parts := strings.SplitN(file, "/", 4)
+	data := s.Repos[parts[0]+"/"+parts[1]].Files[parts[3]]
+	w.Header().Set("X-Repo-Commit", parts[2])
 	w.Header().Set("ETag", `"`+GitSHA1(data)+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
