@@ -9,12 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxSidecar bounds the text files beside the weights, in bytes.
-const maxSidecar = 64 << 20
-
 // ReadLabels reads a text file of class names, one a line, in class order.
 func ReadLabels(path string) ([]string, error) {
-	text, err := readSmall(path)
+	text, err := ReadText(path)
 	if err != nil {
 		return nil, err
 	}
@@ -31,9 +28,12 @@ func ReadLabels(path string) ([]string, error) {
 	return lines, nil
 }
 
-// readSmall reads a regular file of at most maxSidecar bytes, without the byte
-// order mark that editors on Windows put before UTF-8.
-func readSmall(path string) ([]byte, error) {
+// maxSidecar bounds the text files beside the weights, in bytes.
+const maxSidecar = 64 << 20
+
+// ReadText reads a regular file of at most 64 MiB, without the byte order mark
+// that editors on Windows put before UTF-8.
+func ReadText(path string) ([]byte, error) {
 	size, err := regularSize(path)
 	if err != nil {
 		return nil, err

@@ -228,7 +228,7 @@ func readSidecars(dir string, metadata map[string]string) (s sidecars, err error
 			continue
 		}
 		path := filepath.Join(dir, f.name)
-		switch *f.text, err = readSmall(path); {
+		switch *f.text, err = ReadText(path); {
 		case err == nil:
 			s.files = append(s.files, path)
 		case !errors.Is(err, fs.ErrNotExist):

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vitedge/quant"
 )
 
 // maxPixels bounds what a picture may ask for when decoded.
@@ -51,6 +53,13 @@ func findPictures(dir string) ([]string, error) {
 // decodePicture reads a JPEG or PNG file, as a model sees it: without regard
 // to orientation tags, as in training.
 func decodePicture(path string) (image.Image, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path) // opening a FIFO waits for its writer
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -76,16 +85,11 @@ func decodePicture(path string) (image.Image, error) {
 // readClasses reads a csv file with columns "file" and "class", the number of
 // the class from 0. Other columns are free.
 func readClasses(path string, classes int) (map[string]int, error) {
-	f, err := os.Open(path)
+	text, err := quant.ReadText(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	text := bufio.NewReader(f)
-	if mark, _ := text.Peek(3); string(mark) == "\ufeff" { // as spreadsheets write
-		text.Discard(3)
-	}
-	r := csv.NewReader(text)
+	r := csv.NewReader(bytes.NewReader(text))
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: the file is empty; want columns %q and %q", path, "file", "class")
