@@ -1,7 +1,9 @@
 package quant
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +128,22 @@ func TestRegroups(t *testing.T) {
 		require.Equal(t, test.ok, regroups(test.have, test.want), "%v %v", test.have, test.want)
 	}
 	require.False(t, regroups([]int{3, math.MaxInt / 2, math.MaxInt / 2}, []int{1 << 16, 1 << 16}))
+}
+
+// A LayerScale scales weight and bias and takes its bytes once: they are more than
+// the header of the file where a model is as wide as real ones.
+func TestLayerScaleOfWideModel(t *testing.T) {
+	config := tinyConfig
+	config.Dim, config.MLPDim, config.Heads = 768, 768, 12
+	m := timmModel(config)
+	for block := range config.Depth {
+		for _, layer := range []string{"ls1", "ls2"} {
+			name := fmt.Sprintf("blocks.%d.%s.gamma", block, layer)
+			m.tensors[name] = float32Tensor(name, []int{config.Dim}, slices.Repeat([]float32{0.5}, config.Dim))
+		}
+	}
+	_, err := m.open(t, Options{})
+	require.NoError(t, err)
 }
 
 // An int8 model has no LayerScale: it is part of its weights.

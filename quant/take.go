@@ -149,6 +149,9 @@ func (t *taker) find(name string, shape []int) (array, error) {
 		}
 		return view, fmt.Errorf("tensor %q: shape is %v; want %v", whole.name, whole.shape, want)
 	}
+	if t.used[whole.name] && o.parts == 0 && !o.stacked {
+		return view, nil // a LayerScale, which scales weight and bias
+	}
 	n, _ := elements(shape)
 	if t.bytes += uint64(n * view.dtype.Size()); t.bytes > t.source.size {
 		return view, fmt.Errorf("tensor %q: the tensors up to it take %d bytes together, but the file has %d: they overlap", whole.name, t.bytes, t.source.size)
