@@ -6,7 +6,8 @@
 //
 //	C[m×n] = dequantize(A[m×k] · B[n×k]ᵀ) + bias (+ C)
 //
-// B holds the weights, int8, symmetric, one scale a row (output channel), values
+// B holds the weights, int8, symmetric, one scale a row (output channel, or token where
+// they are the keys of attention), values
 // in [-127, 127]. A holds the activations, int8, asymmetric, one scale and zero
 // point a row (token), values in [-128, 127]; they are found at run time from
 // the row's minimum and maximum. The accumulator is int32 and exact: no
@@ -18,7 +19,7 @@
 // # Same bits on every CPU
 //
 // Each operation has one specification, in plain Go, in the file named after it
-// (gemm.go, floatgemm.go, quantize.go, layernorm.go, softmax.go, gelu.go,
+// (gemm.go, floatgemm.go, quantize.go, packrows.go, layernorm.go, softmax.go, gelu.go,
 // tofloats.go, transpose.go, resample.go), and every assembly implementation
 // returns the same bits. For float32 this takes four rules:
 //

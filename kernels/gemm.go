@@ -64,10 +64,12 @@ type Weights struct {
 	impl  *implementation
 	n, k  int
 	kp    int       // k rounded up to kAlign
-	data  []int8    // ⌈n/nr⌉ panels, each nr*kp
+	wide  bool      // data is int16, as expand makes it: of NewWeights, where there is expand
+	data  []int8    // ⌈n/nr⌉ panels, each nr*kp elements
 	scale []float32 // [n rounded up to nr], the rest zero
 	bias  []float32 // likewise
-	sum   []int32   // likewise: Σ_k w[n][k], which the zero points multiply
+	parts int       // of k, see NewWeights
+	sum   []int32   // likewise for each part: Σ_k w[n][k], which the zero points multiply
 }
 
 // PackWeights packs w, n×k row-major with values in [-127, 127]. scale has one
@@ -84,7 +86,7 @@ func PackWeights(w []int8, scale, bias []float32, n, k int) *Weights {
 	case bias != nil && len(bias) != n:
 		panic(fmt.Sprintf("kernels: PackWeights of %d rows with %d biases", n, len(bias)))
 	}
-	p := newWeights(n, k)
+	p := newWeights(n, k, 1, false)
 	copy(p.scale, scale)
 	copy(p.bias, bias)
 	l := p.impl.b
@@ -105,20 +107,33 @@ func PackWeights(w []int8, scale, bias []float32, n, k int) *Weights {
 	return p
 }
 
-func newWeights(n, k int) *Weights {
+// newWeights returns zero weights. wide weights are stored as int16 where the
+// implementation multiplies these, so that no product has to expand them.
+func newWeights(n, k, parts int, wide bool) *Weights {
 	impl := active
 	kp, np := roundUp(k, kAlign), roundUp(n, impl.b.rows)
-	b := aligned(np * kp)
-	return &Weights{
+	w := &Weights{
 		impl:  impl,
 		n:     n,
 		k:     k,
 		kp:    kp,
-		data:  unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b)),
+		wide:  wide && impl.expand != nil,
 		scale: alignedFloats(np),
 		bias:  alignedFloats(np),
-		sum:   make([]int32, np),
+		parts: parts,
+		sum:   make([]int32, parts*np),
 	}
+	b := aligned(np * kp * w.size())
+	w.data = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
+	return w
+}
+
+// size is the number of bytes of one element.
+func (w *Weights) size() int {
+	if w.wide {
+		return 2
+	}
+	return 1
 }
 
 // Rows returns n, the number of output channels.
@@ -137,6 +152,7 @@ type gemmArgs struct {
 	steps    int            // kp / panelStep
 	lda      uintptr        // bytes of one row of A
 	tile     uintptr        // bytes of one tile of A, the rows of which are its layout's affair
+	skip     uintptr        // bytes of a tile that are not read, in layouts of several rows
 	rows     int            // rows of C, at least 1
 	rowScale *float32       // [rows up to a multiple of the tile]
 	rowZero  *int32         // likewise; zero points as A is stored
@@ -170,8 +186,9 @@ func (w *Weights) rowsPerCall() int {
 	return max(1, rows/impl.tile) * impl.tile
 }
 
-// reserve gives worker the scratch memory that products with w need.
+// reserve gives worker the scratch memory that PackRows and products with w need.
 func (w *Weights) reserve(worker *Worker) {
+	worker.quantized(packedRows * w.kp * w.size())
 	nr := w.impl.b.rows
 	if w.impl.expand != nil {
 		worker.expanded(2 * nr * w.kp)
@@ -190,37 +207,51 @@ func (w *Weights) reserve(worker *Worker) {
 // for the rows i of a and the rows j of b. The float operations are in this
 // order on every implementation. Gemm panics when the sizes do not fit.
 func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, b *Weights, add bool) {
+	if b.parts != 1 {
+		panic(fmt.Sprintf("kernels: Gemm with weights of %d parts", b.parts))
+	}
+	w.GemmPart(dst, ldc, a, 0, a.m, b, 0, add)
+}
+
+// GemmPart is Gemm for the m rows of a from i on, a multiple of [Tile], which go to the
+// rows of dst from 0 on, and for those k that are the given part of b.
+func (w *Worker) GemmPart(dst []float32, ldc int, a *Activations, i, m int, b *Weights, part int, add bool) {
 	switch {
 	case a.k != b.k:
 		panic(fmt.Sprintf("kernels: Gemm of %d×%d activations with %d×%d weights", a.m, a.k, b.n, b.k))
 	case a.impl != b.impl:
 		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + b.impl.name)
-	case ldc < b.n || len(dst) < (a.m-1)*ldc+b.n:
-		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", a.m, b.n, len(dst), ldc))
+	case m <= 0 || i < 0 || i+m > a.m || i%a.impl.tile != 0 || part < 0 || part >= b.parts:
+		panic(fmt.Sprintf("kernels: Gemm of %d rows from row %d of %d on, part %d of %d", m, i, a.m, part, b.parts))
+	case ldc < b.n || len(dst) < (m-1)*ldc+b.n:
+		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", m, b.n, len(dst), ldc))
 	}
 	impl := b.impl
 	nr, mr := impl.b.rows, impl.tile
 	step := b.rowsPerCall()
 	args := &w.gemm
-	lda := b.kp * impl.aType.size()
+	lda, size := b.kp*impl.aType.size(), b.size()
+	k := b.kp / b.parts
+	first := part * k * nr * size // byte of a panel
+	sum := b.sum[part*len(b.scale):]
 	for j := 0; j < b.n; j += nr {
-		data := unsafe.Pointer(&b.data[j*b.kp])
+		data := unsafe.Pointer(&b.data[j*b.kp*size+first])
 		next := data // the last panel has none
 		if j+nr < b.n {
-			next = unsafe.Pointer(&b.data[(j+nr)*b.kp])
+			next = unsafe.Pointer(&b.data[(j+nr)*b.kp*size+first])
 		}
-		if impl.expand != nil {
-			wide := w.expanded(2 * nr * b.kp)
-			impl.expand(wide, data, nr*b.kp)
+		if impl.expand != nil && !b.wide {
+			wide := w.expanded(2 * nr * k)
+			impl.expand(wide, data, nr*k)
 			data = wide
 		}
-		for r := 0; r < a.m; r += step {
-			rows := min(step, a.m-r)
+		for r := 0; r < m; r += step {
+			rows := min(step, m-r)
 			*args = gemmArgs{
-				a: a.row(r), b: data, next: next, lda: uintptr(lda), tile: uintptr(mr * lda),
-				steps: b.kp / impl.panelStep, rows: rows,
-				rowScale: &a.scale[r], rowZero: &a.zero[r],
-				colScale: &b.scale[j], colSum: &b.sum[j], bias: &b.bias[j],
+				a: a.at(i+r, part*k), b: data, next: next, lda: uintptr(lda), tile: uintptr(mr * lda), skip: uintptr((b.kp - k) * mr),
+				steps: k / impl.panelStep, rows: rows,
+				rowScale: &a.scale[i+r], rowZero: &a.zero[i+r],
+				colScale: &b.scale[j], colSum: &sum[j], bias: &b.bias[j],
 			}
 			if j+nr <= b.n {
 				args.c, args.ldc = &dst[r*ldc+j], uintptr(4*ldc)

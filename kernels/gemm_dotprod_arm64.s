@@ -111,7 +111,9 @@ loop:
 	FINISH_ROW(1, 4, 28, V28_31, store1)
 	FINISH_ROW(2, 8, 24, V24_27, store2)
 	FINISH_ROW(3, 12, 28, V28_31, store3)
-	B       tile
+	MOVD gemmArgs_skip(R0), R12
+	ADD  R12, R1, R1
+	B    tile
 
 done:
 	RET

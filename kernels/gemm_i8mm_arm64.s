@@ -132,7 +132,9 @@ loop:
 	FINISH_ROWS(V4, V5, V6, V7, 16, 2, 3, store2, store3)
 	FINISH_ROWS(V8, V9, V10, V11, 17, 0, 1, store4, store5)
 	FINISH_ROWS(V12, V13, V14, V15, 17, 2, 3, store6, store7)
-	B       tile
+	MOVD gemmArgs_skip(R0), R12
+	ADD  R12, R1, R1
+	B    tile
 
 done:
 	RET

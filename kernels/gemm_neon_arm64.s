@@ -136,6 +136,8 @@ sums:
 	STORE_ROW(21, V21, store1)
 	STORE_ROW(22, V22, store2)
 	STORE_ROW(23, V23, store3)
+	MOVD gemmArgs_skip(R0), R12
+	ADD  R12, R1, R1
 	B    tile
 
 done:

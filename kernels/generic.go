@@ -8,6 +8,7 @@ var generic = implementation{
 	b:           blocking{4, 1},
 	aType:       signed8,
 	quantize:    genericQuantize,
+	round:       genericRound,
 	panel:       genericPanel,
 	panelStep:   kAlign,
 	budget:      1 << 17,

@@ -164,6 +164,7 @@ func TestFencedRows(t *testing.T) {
 			for _, s := range [][]float32{x, gamma, beta} {
 				fill(r, s, 1)
 			}
+			bytes := fence[byte](t, n, upper)
 			group := fence[byte](t, impl.a.rows*n*impl.aType.size(), upper)
 			for name, f := range map[string]func(){
 				"minMax":    func() { impl.minMax(x, 0, 0) },
@@ -171,6 +172,7 @@ func TestFencedRows(t *testing.T) {
 				"normalize": func() { impl.normalize(dst, x, gamma, beta, 1, 2) },
 				"gelu":      func() { impl.gelu(dst) },
 				"softmax":   func() { impl.softmax(dst) },
+				"round":     func() { impl.round(unsafe.Pointer(&bytes[0]), x, 0.1) },
 				"quantize": func() {
 					for i := range impl.a.rows {
 						impl.quantize(unsafe.Pointer(&group[impl.a.index(i, 0, n)*impl.aType.size()]), x, 3, 4)

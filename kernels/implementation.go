@@ -18,6 +18,7 @@ type implementation struct {
 	a, b      blocking        // layouts of packed activations and weights; b.rows columns are a panel
 	aType     elementType     // how an activation is stored
 	quantize  quantizeFunc    // one row of activations into layout a
+	round     roundFunc       // a row of weights, row-major
 	expand    expandFunc      // a panel of b into what panel reads; nil where it reads b itself
 	panel     func(*gemmArgs) // one panel of columns
 	panelStep int             // k is a multiple of it

@@ -33,6 +33,7 @@ var avx2 = implementation{
 	b:           blocking{16, 2},
 	aType:       signed16,
 	quantize:    quantizeInt16AVX2,
+	round:       roundAVX2,
 	expand:      expandAVX2,
 	panel:       gemm6x16AVX2,
 	panelStep:   4,
@@ -189,6 +190,9 @@ func geluAVX2(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
 func softmaxAVX2(x []float32) (sum float32) // genericSoftmax
+
+//go:noescape
+func roundAVX2(dst unsafe.Pointer, x []float32, inv float32) (sum int32) // genericRound
 
 //go:noescape
 func resampleAVX2(dst, src []byte, first, coeffs []int32, taps int) // genericResample

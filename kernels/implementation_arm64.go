@@ -33,6 +33,7 @@ var neon = implementation{
 	b:           blocking{4, 16},
 	aType:       signed8,
 	quantize:    quantizeNEON,
+	round:       roundNEON,
 	panel:       gemm4x4NEON,
 	panelStep:   16,
 	budget:      1 << 18,
@@ -117,6 +118,9 @@ func geluNEON(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
 func softmaxNEON(x []float32) (sum float32) // genericSoftmax
+
+//go:noescape
+func roundNEON(dst unsafe.Pointer, x []float32, inv float32) (sum int32) // genericRound
 
 //go:noescape
 func resampleNEON(dst, src []byte, first, coeffs []int32, taps int) // genericResample

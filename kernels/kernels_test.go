@@ -120,3 +120,5 @@ func sizes() []int {
 	}
 	return append(s, 127, 128, 192, 197, 208, 255, 768, 769)
 }
+
+func ptr[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }

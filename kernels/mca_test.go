@@ -89,6 +89,7 @@ var mcaRows = []struct {
 	{"minMaxNEON", []int{16}},
 	{"quantizeNEON", []int{32}},
 	{"quantizeI8MM", []int{32}},
+	{"roundNEON", []int{16}},
 	{"momentsNEON", []int{16, 16}},
 	{"normalizeNEON", []int{16}},
 	{"softmaxNEON", []int{16, 32}},

@@ -158,6 +158,7 @@ type Worker struct {
 	float  floatArgs
 	wide   []byte
 	edges  []float32
+	ints   []int8
 	floats []float32
 	_      [cacheLine]byte
 }
@@ -181,6 +182,14 @@ func (p *Pool) Reserve(n int, weights ...*Weights) {
 			b.reserve(w)
 		}
 	}
+}
+
+// quantized returns n bytes of scratch memory for rows of weights.
+func (w *Worker) quantized(n int) []int8 {
+	if len(w.ints) < n {
+		w.ints = make([]int8, n)
+	}
+	return w.ints
 }
 
 // Scratch returns n floats of scratch memory for the caller's chunk. It has what

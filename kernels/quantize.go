@@ -44,9 +44,10 @@ func (a *Activations) Reset(m, k int) {
 	a.m, a.k, a.kp = m, k, roundUp(k, kAlign)
 }
 
-// row returns where row i starts; i is the first row of a group.
-func (a *Activations) row(i int) unsafe.Pointer {
-	return unsafe.Pointer(&a.data[i*a.kp*a.impl.aType.size()])
+// at returns where element k of row i is; i is the first row of a group, and k of one,
+// too.
+func (a *Activations) at(i, k int) unsafe.Pointer {
+	return unsafe.Pointer(&a.data[(i*a.kp+k*a.impl.a.rows)*a.impl.aType.size()])
 }
 
 // QuantizeRow writes row i:

@@ -161,3 +161,41 @@ half:
 
 done:
 	RET
+
+// func roundNEON(dst unsafe.Pointer, x []float32, inv float32) (sum int32)
+//
+// The sum is that of the integers as ROUND leaves them, 0x4b400000 too much each.
+TEXT ·roundNEON(SB), NOSPLIT, $0-44
+	MOVD  dst+0(FP), R0
+	MOVD  x_base+8(FP), R1
+	MOVD  x_len+16(FP), R2
+	FMOVS inv+32(FP), F16
+	MOVD  $0x4b400000, R4
+	MULW  R4, R2, R5
+	VDUP  V16.S[0], V16.S4
+	VDUP  R4, V17.S4
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+	PCALIGN $16
+loop:
+	VLD1.P 64(R1), V0_3
+	SUBS   $16, R2
+	ALL_BY(FMUL_4S, 16, 0, 0)
+	ROUND(0)
+	ALL(ADD_4S, 0, 4, 4)
+	NARROW16(0)
+	NARROW8(0)
+	FMOVQ.P F0, 16(R0)
+	BNE    loop
+
+	ADD_4S(5, 4, 4)
+	ADD_4S(7, 6, 6)
+	ADD_4S(6, 4, 4)
+	VADDV V4.S4, V4
+	VMOV  V4.S[0], R3
+	SUBW  R5, R3
+	MOVW  R3, sum+40(FP)
+	RET

@@ -128,6 +128,35 @@ loop:
 	VZEROUPPER
 	RET
 
+// func roundAVX2(dst unsafe.Pointer, x []float32, inv float32) (sum int32)
+TEXT ·roundAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+0(FP), DI
+	MOVQ         x_base+8(FP), SI
+	MOVQ         x_len+16(FP), CX
+	VBROADCASTSS inv+32(FP), Y2
+	VPXOR        Y4, Y4, Y4
+
+loop:
+	VMULPS       (SI), Y2, Y0
+	VMULPS       32(SI), Y2, Y1
+	VCVTPS2DQ    Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y0, Y4, Y4
+	VPADDD       Y1, Y4, Y4
+	VPACKSSDW    Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPACKSSWB    X1, X0, X0
+	VMOVDQU      X0, (DI)
+	ADDQ         $64, SI
+	ADDQ         $16, DI
+	SUBQ         $16, CX
+	JNZ          loop
+	FOLD(VPADDD, Y4, X4, X5)
+	VMOVSS       X4, sum+40(FP)
+	VZEROUPPER
+	RET
+
 // func momentsAVX2(x []float32, eps float32) (mean, rstd float32)
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
 	MOVQ       x_base+0(FP), SI

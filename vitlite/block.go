@@ -13,6 +13,8 @@ type block struct {
 	qkv, proj *linear // [3D, D]: query, key, value; [D, D]
 	norm2     norm
 	fc1, fc2  *linear // [M, D], [D, M]
+
+	int8Scores bool
 }
 
 // norm is a LayerNorm.
@@ -38,6 +40,7 @@ func loadBlock(c *quant.Checkpoint, i int) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.int8Scores = int8Scores(b.qkv, cfg.HeadDim())
 	if b.proj, err = loadLinear(c, d, d, true, part{name + "attention.output.dense", 1}); err != nil {
 		return nil, err
 	}

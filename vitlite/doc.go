@@ -8,16 +8,16 @@
 //	pixels           S × S × 3    uint8, resized and cropped        preprocess.go, resample.go
 //	x                T × D        float32, patches and positions    embed.go
 //	for each encoder block:                                         block.go, stripe.go
-//	  x += proj(attention(qkv(norm1(x))))                           attention.go
+//	  x += proj(attention(qkv(norm1(x))))                           attention.go, scores.go
 //	  x += fc2(gelu(fc1(norm2(x))))
 //	logits           C            head(norm(x[0]))                  model.go
 //	predictions      k            the best classes with labels      classify.go
 //
 // The linear layers of the blocks are int8 when the checkpoint has int8 weights
 // for them: the rows that go in are quantized as they come, one scale and zero
-// point a token, and what comes out is float32 again (linear.go). All else, the
-// residual stream x above all, is float32. The int8 and the float32 model differ
-// in nothing but the linear layers.
+// point a token, and what comes out is float32 again (linear.go). So are the scores of
+// their attention, where heads are a multiple of 16 wide (scores.go). All else, the
+// residual stream x above all, is float32.
 //
 // Each thread takes a range of tokens, a stripe, through a whole block. Only
 // attention needs other tokens: threads wait for each other once a block, when all

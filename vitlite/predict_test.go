@@ -146,16 +146,16 @@ func (p prediction) block(o vitlite.Operation, t int) float64 {
 		return p.rows(t*d, layerNormRow...) + p.rows(t*d, "quantizeNEON")
 	case vitlite.QKV:
 		return p.linear(t, 3*d, d)
-	case vitlite.Keys:
-		return p.rows(t*d, "transposeNEON")
-	case vitlite.Scores:
-		return float64(c.Heads) * p.float(t, padded, c.HeadDim())
+	case vitlite.Keys: // transposed by four bytes
+		return p.rows(keys*d, "minMaxNEON", "roundNEON") + p.rows(keys*d/4, "transposeNEON")
+	case vitlite.Scores: // those of the class token are in float32: k·q
+		return float64(c.Heads) * (p.product(p.core.gemm, p.core.columns, t, padded, c.HeadDim()) + p.float(keys, 1, c.HeadDim()))
 	case vitlite.Softmax:
 		return p.rows(c.Heads*t*padded, "softmaxNEON")
 	case vitlite.Values:
 		return float64(c.Heads) * p.float(t, c.HeadDim(), keys)
-	case vitlite.Quantize:
-		return p.rows(t*d, "minMaxNEON", "quantizeNEON")
+	case vitlite.Quantize: // the queries of all tokens, and what goes into the projection
+		return p.rows((keys+t)*d, "minMaxNEON", "quantizeNEON")
 	case vitlite.Proj:
 		return p.linear(t, d, d)
 	case vitlite.FC1:
@@ -265,7 +265,7 @@ func TestPredictionModel(t *testing.T) {
 			GEMM: map[string]map[string]map[string]float64{"g": {"c": {
 				"loop": 8, "64": 16 * 64 / 136.0, "192": 16 * 192 / 392.0, "768": 16 * 768 / 1544.0,
 			}}},
-			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}, "transposeNEON": {"c": 10}},
+			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}, "transposeNEON": {"c": 10}, "minMaxNEON": {"c": 20}, "roundNEON": {"c": 30}},
 		},
 	}
 	for _, k := range []int{16, 64, 100, 192, 384, 768, 3072} {
@@ -273,7 +273,7 @@ func TestPredictionModel(t *testing.T) {
 		require.InEpsilon(t, 50*3*float64(8+2*k)/gemmEfficiency, p.product("g", 4, 198, 9, k), 1e-9)
 	}
 	require.InEpsilon(t, 250.0, p.rows(100, "a", "b"), 1e-9)
-	require.InEpsilon(t, 12*10*197*192.0, p.cycles(vitlite.Keys), 1e-9)
+	require.InEpsilon(t, 12*(10/4.0+20+30)*197*192.0, p.cycles(vitlite.Keys), 1e-9)
 	require.InDelta(t, 12*12*192*192+4*(192*768+192*1000+192*197), weightBytes(p.cfg), 0.5)
 	require.Equal(t, "140", digits(144.3))
 	require.Equal(t, "8.5", digits(8.46))

@@ -10,14 +10,14 @@ import (
 // Operation is a part of an inference. Profile tells their times.
 type Operation int
 
-// The operations in the order of a block. Quantize is that of the rows that go
-// into Proj; the other layers' inputs are quantized as LayerNorm and Activation
-// write them.
+// The operations in the order of a block. Quantize is that of the queries and of the
+// rows that go into Proj; the other layers' inputs are quantized as LayerNorm and
+// Activation write them.
 const (
 	Embed      Operation = iota // patches gathered and projected, positions added
 	LayerNorm                   // of both kinds, with the row quantizer
 	QKV                         // linear layer
-	Keys                        // the keys transposed
+	Keys                        // the keys transposed or quantized
 	Scores                      // q·kᵀ
 	Softmax                     // e^score, and the sums
 	Values                      // softmax·v

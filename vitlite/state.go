@@ -33,9 +33,10 @@ type state struct {
 
 // projections is query, key and value of all tokens.
 type projections struct {
-	qkv    []float32         // [refined + T, 3D]
-	keys   []*kernels.Panels // [H], each [d, T]
-	values []kernels.Panels  // [H], each [T, d], in place in qkv
+	qkv      []float32         // [refined + T, 3D]
+	keys     []*kernels.Panels // [H], each [d, T]; nil where no block has float32 scores
+	int8Keys *kernels.Weights  // [T, D], a part a head; nil where no block has int8 scores
+	values   []kernels.Panels  // [H], each [T, d], in place in qkv
 }
 
 func newState(m *Model, threads int) *state {
@@ -46,19 +47,32 @@ func newState(m *Model, threads int) *state {
 		pool: kernels.NewPool(threads), embed: m.embed, activation: cfg.Activation,
 	}
 	s.x = make([]float32, (s.refined+s.tokens)*s.dim)
-	for i := range s.projections {
-		s.projections[i] = newProjections(s)
-	}
-	s.divide(s.pool.Threads())
-	s.runStep = func(w *kernels.Worker, stripe int) { m.runStep(w, s.stripes[stripe]) }
 	var weights []*kernels.Weights
+	float32Scores, int8Scores := false, false
 	for _, b := range m.blocks {
+		float32Scores = float32Scores || !b.int8Scores
+		int8Scores = int8Scores || b.int8Scores
 		for _, l := range []*linear{b.qkv, b.proj, b.fc1, b.fc2} {
 			if l.int8 != nil {
 				weights = append(weights, l.int8)
 			}
 		}
 	}
+	for i := range s.projections {
+		p := newProjections(s)
+		if float32Scores {
+			for range s.heads {
+				p.keys = append(p.keys, newKeys(s.tokens, s.headDim))
+			}
+		}
+		if int8Scores {
+			p.int8Keys = newInt8Keys(s)
+			weights = append(weights, p.int8Keys)
+		}
+		s.projections[i] = p
+	}
+	s.divide(s.pool.Threads())
+	s.runStep = func(w *kernels.Worker, stripe int) { m.runStep(w, s.stripes[stripe]) }
 	s.pool.Reserve(attentionScratch(s.tokens), weights...)
 	return s
 }
@@ -68,7 +82,6 @@ func newProjections(s *state) *projections {
 	p := &projections{qkv: make([]float32, (s.refined+s.tokens)*3*s.dim+15)}
 	noBias := make([]float32, s.headDim+15)
 	for h := range s.heads {
-		p.keys = append(p.keys, newKeys(s.tokens, s.headDim))
 		p.values = append(p.values, kernels.Panels{
 			Data: p.qkv[(s.refined*3+2)*s.dim+h*s.headDim:], LD: 3 * s.dim, Panel: 16, N: s.headDim, K: s.tokens, Bias: noBias,
 		})

@@ -18,6 +18,9 @@ type stripe struct {
 	normed []float32 // [tokens, D], of a LayerNorm
 	mixed  []float32 // [tokens, D], the heads' results side by side
 	wide   []float32 // [refined + tokens, max(M, 3p²)]: patches, then the MLP's hidden layer
+
+	queries *kernels.Activations // [tokens, D], of int8 scores
+	query   *kernels.Panels      // [d, 1], one of them in float32
 }
 
 // newStripe returns the stripe of the tokens [first, first+tokens).
@@ -33,6 +36,9 @@ func newStripe(s *state, first, tokens int) *stripe {
 		normed: make([]float32, tokens*s.dim),
 		mixed:  make([]float32, tokens*s.dim),
 		wide:   make([]float32, (refined+tokens)*width),
+
+		queries: kernels.NewActivations(tokens, s.dim),
+		query:   kernels.NewPanels(1, s.headDim),
 	}
 }
 
@@ -66,6 +72,10 @@ func (t *stripe) embedPatches(w *kernels.Worker, pixels []byte) {
 func (t *stripe) project(w *kernels.Worker, b *block, into *projections) {
 	t.normalize(&b.norm1, b.qkv)
 	t.apply(w, QKV, b.qkv, t.rows(into.qkv, 3*t.dim), false)
+	if b.int8Scores {
+		t.packKeys(w, into)
+		return
+	}
 	began := t.profile.begin()
 	into.transposeKeys(t.state, t.first, t.n)
 	t.profile.end(Keys, began)
@@ -75,7 +85,7 @@ func (t *stripe) project(w *kernels.Worker, b *block, into *projections) {
 // to be there.
 func (t *stripe) finish(w *kernels.Worker, b *block, from *projections) {
 	x := t.rows(t.x, t.dim)
-	t.attend(w, from, b.proj)
+	t.attend(w, b, from)
 	t.apply(w, Proj, b.proj, x, true)
 	t.normalize(&b.norm2, b.fc1)
 	hidden := t.wide[:(t.refined+t.n)*t.mlpDim]
