@@ -194,17 +194,10 @@ func (n *v4l2Node) format() (pixFormat, error) {
 	if err := ioctl(n.fd, VIDIOC_G_FMT, unsafe.Pointer(&f)); err != nil {
 		return pixFormat{}, classify(err)
 	}
-	p := pixFormat{
+	return pixFormat{
 		format: FourCC(f.pix.pixelformat), width: int(f.pix.width), height: int(f.pix.height),
-		stride: int(f.pix.bytesperline), size: int(f.pix.sizeimage),
-	}
-	if f.pix.ycbcr_enc == V4L2_YCBCR_ENC_709 {
-		p.color = BT709
-	}
-	if f.pix.quantization == V4L2_QUANTIZATION_FULL_RANGE {
-		p.color++ // the full range of the same matrix
-	}
-	return p, nil
+		stride: int(f.pix.bytesperline), size: int(f.pix.sizeimage), color: f.pix.color(),
+	}, nil
 }
 
 func (n *v4l2Node) setFrameRate(fps float64) error { return classify(n.cam.SetFramerate(float32(fps))) }

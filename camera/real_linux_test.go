@@ -156,6 +156,35 @@ func TestVividGrantsAnotherSize(t *testing.T) {
 	require.GreaterOrEqual(t, g.size, g.stride*g.height)
 }
 
+// TestVividColor has the driver mean its YCbCr in other ways, which only the
+// format that it grants tells.
+func TestVividColor(t *testing.T) {
+	d := realVivid(t)
+	// Menus: colorspace 1 is Rec. 709 and 2 sRGB, encoding 2 is Rec. 709,
+	// quantization 1 is full range.
+	usual := map[string]int{"colorspace": 2, "y_cbcr_encoding": 0, "quantization": 0}
+	for _, tt := range []struct {
+		control string
+		value   int
+		want    Color
+	}{{"colorspace", 2, BT601}, {"colorspace", 1, BT709}, {"quantization", 1, BT601Full}, {"y_cbcr_encoding", 2, BT709}} {
+		for _, c := range []map[string]int{usual, {tt.control: tt.value}} { // controls outlive the stream
+			s, err := realCapture(t, d, Config{Format: YUYV, Controls: c})
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+		}
+		s, err := realCapture(t, d, Config{Format: YUYV})
+		require.NoError(t, err)
+		f, err := s.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, tt.want, f.Color, "%s %d", tt.control, tt.value)
+		require.NoError(t, s.Close())
+	}
+	s, err := realCapture(t, d, Config{Format: YUYV, Controls: usual})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
 func TestVividBrokenFrame(t *testing.T) {
 	d := realVivid(t)
 	s, err := realCapture(t, d, Config{})

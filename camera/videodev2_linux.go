@@ -37,6 +37,27 @@ type v4l2_pix_format struct {
 	xfer_func    uint32 // 44
 }
 
+// color is how the driver means YCbCr. What it leaves open follows from the
+// color space, as V4L2_MAP_YCBCR_ENC_DEFAULT and V4L2_MAP_QUANTIZATION_DEFAULT
+// have it. Matrices that no webcam has are taken for BT.601.
+func (p *v4l2_pix_format) color() Color {
+	matrix, full := p.ycbcr_enc, p.quantization == V4L2_QUANTIZATION_FULL_RANGE
+	if matrix == V4L2_YCBCR_ENC_DEFAULT && (p.colorspace == V4L2_COLORSPACE_REC709 || p.colorspace == V4L2_COLORSPACE_DCI_P3) {
+		matrix = V4L2_YCBCR_ENC_709
+	}
+	if p.quantization == V4L2_QUANTIZATION_DEFAULT {
+		full = p.colorspace == V4L2_COLORSPACE_JPEG
+	}
+	color := BT601
+	if matrix == V4L2_YCBCR_ENC_709 || matrix == V4L2_YCBCR_ENC_XV709 {
+		color = BT709
+	}
+	if full {
+		color++ // the full range of the same matrix
+	}
+	return color
+}
+
 // v4l2_format: VIDIOC_G_FMT. 208 or 204 bytes: the union holds pointers, so it
 // is aligned as one.
 type v4l2_format struct {
@@ -78,7 +99,15 @@ const (
 	V4L2_BUF_FLAG_TIMESTAMP_MASK      = 0x0000e000
 	V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC = 0x00002000
 
-	V4L2_YCBCR_ENC_709           = 2
+	V4L2_COLORSPACE_REC709 = 3
+	V4L2_COLORSPACE_JPEG   = 7
+	V4L2_COLORSPACE_DCI_P3 = 12
+
+	V4L2_YCBCR_ENC_DEFAULT = 0
+	V4L2_YCBCR_ENC_709     = 2
+	V4L2_YCBCR_ENC_XV709   = 4
+
+	V4L2_QUANTIZATION_DEFAULT    = 0
 	V4L2_QUANTIZATION_FULL_RANGE = 1
 )
 

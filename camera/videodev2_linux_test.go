@@ -40,6 +40,33 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// TestDriverColor: a driver may name the matrix and the range, or leave them to
+// the color space.
+func TestDriverColor(t *testing.T) {
+	const srgb, smpte170m, limited, enc601, xv709 = 8, 1, 2, 1, 4
+	for _, tt := range []struct {
+		colorspace, encoding, quantization uint32
+		want                               Color
+	}{
+		{0, 0, 0, BT601},
+		{srgb, 0, 0, BT601}, // most webcams
+		{smpte170m, 0, 0, BT601},
+		{V4L2_COLORSPACE_REC709, 0, 0, BT709},
+		{V4L2_COLORSPACE_DCI_P3, 0, 0, BT709},
+		{V4L2_COLORSPACE_JPEG, 0, 0, BT601Full},
+		{V4L2_COLORSPACE_JPEG, 0, limited, BT601},
+		{V4L2_COLORSPACE_REC709, enc601, 0, BT601},
+		{V4L2_COLORSPACE_REC709, 0, V4L2_QUANTIZATION_FULL_RANGE, BT709Full},
+		{srgb, V4L2_YCBCR_ENC_709, 0, BT709},
+		{srgb, xv709, limited, BT709},
+		{srgb, 0, V4L2_QUANTIZATION_FULL_RANGE, BT601Full},
+		{0, 8, 0, BT601}, // SMPTE 240M
+	} {
+		p := v4l2_pix_format{colorspace: tt.colorspace, ycbcr_enc: tt.encoding, quantization: tt.quantization}
+		require.Equal(t, tt.want, p.color(), "%+v", tt)
+	}
+}
+
 // TestLibraryFields fails when the library renames what we read of it.
 func TestLibraryFields(t *testing.T) {
 	w := reflect.TypeFor[webcam.Webcam]()
