@@ -3,8 +3,6 @@ package camera
 import (
 	"bytes"
 	"fmt"
-	"image"
-	"image/jpeg"
 	"os"
 	"os/exec"
 	"testing"
@@ -20,10 +18,11 @@ const (
 )
 
 // patchColor is the Y, Cb and Cr of a patch: the ends of full and of limited
-// range, and what is between.
+// range, and what is between. swscale wraps from 512 on, which blue of BT.709
+// reaches with Y 255 and Cb 240.
 func patchColor(n int) (y, cb, cr byte) {
 	luma := [...]byte{0, 16, 30, 81, 128, 180, 235, 255}
-	chroma := [...]byte{16, 64, 100, 128, 150, 240}
+	chroma := [...]byte{16, 64, 100, 128, 150, 238}
 	return luma[n%len(luma)], chroma[n/8%len(chroma)], chroma[n/48%len(chroma)]
 }
 
@@ -53,19 +52,23 @@ func patchFrame(format FourCC) *Frame {
 	return f
 }
 
-// patchJPEG is the patches as a JPEG, whose YCbCr is in full range.
-func patchJPEG(t *testing.T) *Frame {
-	w, h := patchesAcross*patchSide, patchesDown*patchSide
-	m := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
-	for y := range h {
-		for x := range w {
-			i, j := m.YOffset(x, y), m.COffset(x, y)
-			m.Y[i], m.Cb[j], m.Cr[j] = patchColor(y/patchSide*patchesAcross + x/patchSide)
-		}
-	}
-	var b bytes.Buffer
-	require.NoError(t, jpeg.Encode(&b, m, &jpeg.Options{Quality: 100}))
-	return &Frame{Width: w, Height: h, Format: MJPG, Data: b.Bytes()}
+// patchJPEG is the patches as a JPEG, whose YCbCr is in full range. Every block
+// is flat, and a quantization step of 8 makes its DC coefficient its level.
+func patchJPEG(s jpegSpec) *Frame {
+	s.width, s.height, s.step = patchesAcross*patchSide, patchesDown*patchSide, 8
+	across, down := s.sampling[0][0], s.sampling[0][1] // blocks of luma in an MCU
+	next := make([]int, len(s.sampling))
+	data := s.encode(func(component int) (block [64]int) {
+		h, v := s.sampling[component][0], s.sampling[component][1]
+		mcu, i := next[component]/(h*v), next[component]%(h*v)
+		next[component]++
+		x := mcu%(s.width/8/across)*8*across + i%h*8
+		y := mcu/(s.width/8/across)*8*down + i/h*8
+		luma, cb, cr := patchColor(y/patchSide*patchesAcross + x/patchSide)
+		block[0] = int([...]byte{luma, cb, cr}[component]) - 128
+		return block
+	})
+	return &Frame{Width: s.width, Height: s.height, Format: MJPG, Data: data}
 }
 
 // TestFFmpeg compares the colors of every format with those of ffmpeg's
@@ -79,24 +82,53 @@ func TestFFmpeg(t *testing.T) {
 	raw := func(pixels, color string) []string {
 		return []string{"-f", "rawvideo", "-pixel_format", pixels, "-video_size", fmt.Sprintf("%dx%d", patchesAcross*patchSide, patchesDown*patchSide), "-color_range", color}
 	}
-	full := patchFrame(YUYV)
-	full.Color = BT601Full
-	for _, tt := range []struct {
-		name  string
-		frame *Frame
-		input []string
+	colored := func(format FourCC, color Color) *Frame {
+		f := patchFrame(format)
+		f.Color = color
+		return f
+	}
+	type test struct {
+		name   string
+		frame  *Frame
+		input  []string
+		matrix string // of the input, where ffmpeg does not go by the format
+	}
+	tests := []test{
+		{"YUYV", patchFrame(YUYV), raw("yuyv422", "tv"), ""},
+		{"YUYV in full range", colored(YUYV, BT601Full), raw("yuyv422", "pc"), ""},
+		{"YUYV of BT.709", colored(YUYV, BT709), raw("yuyv422", "tv"), "bt709"},
+		{"YUYV of BT.709 in full range", colored(YUYV, BT709Full), raw("yuyv422", "pc"), "bt709"},
+		{"NV12", patchFrame(NV12), raw("nv12", "tv"), ""},
+		{"NV12 in full range", colored(NV12, BT601Full), raw("nv12", "pc"), ""},
+		{"NV12 of BT.709", colored(NV12, BT709), raw("nv12", "tv"), "bt709"},
+		{"GREY", patchFrame(Grey), raw("gray", "pc"), ""},
+		{"RGB24", patchFrame(RGB24), raw("rgb24", "pc"), ""},
+		{"BGR24", patchFrame(BGR24), raw("bgr24", "pc"), ""},
+	}
+	for _, s := range []struct {
+		name string
+		spec jpegSpec
 	}{
-		{"YUYV", patchFrame(YUYV), raw("yuyv422", "tv")},
-		{"YUYV in full range", full, raw("yuyv422", "pc")},
-		{"NV12", patchFrame(NV12), raw("nv12", "tv")},
-		{"GREY", patchFrame(Grey), raw("gray", "pc")},
-		{"RGB24", patchFrame(RGB24), raw("rgb24", "pc")},
-		{"BGR24", patchFrame(BGR24), raw("bgr24", "pc")},
-		{"MJPEG", patchJPEG(t), []string{"-f", "mjpeg"}},
+		{"MJPEG 4:2:0", jpegSpec{sampling: samplings["420"]}},
+		{"MJPEG 4:2:2", jpegSpec{sampling: samplings["422"]}},
+		{"MJPEG 4:4:4", jpegSpec{sampling: samplings["444"]}},
+		{"MJPEG 4:4:0", jpegSpec{sampling: samplings["440"]}},
+		{"MJPEG grey", jpegSpec{sampling: samplings["grey"]}},
+		{"MJPEG with restart markers", jpegSpec{sampling: samplings["422"], interval: 5}},
+		{"MJPEG without Huffman tables", jpegSpec{sampling: samplings["422"], noTables: true}},
+		{"MJPEG without end marker", jpegSpec{sampling: samplings["420"], noEnd: true}},
+		{"MJPEG with neither", jpegSpec{sampling: samplings["422"], interval: 16, noTables: true, noEnd: true}},
 	} {
+		tests = append(tests, test{s.name, patchJPEG(s.spec), []string{"-f", "mjpeg"}, ""})
+	}
+	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			args := append([]string{"-v", "error", "-nostdin"}, tt.input...)
-			args = append(args, "-i", "pipe:0", "-frames:v", "1", "-sws_flags", "accurate_rnd+full_chroma_int+bicubic", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1")
+			args = append(args, "-i", "pipe:0", "-frames:v", "1")
+			if tt.matrix != "" {
+				args = append(args, "-vf", "scale=in_color_matrix="+tt.matrix)
+			}
+			args = append(args, "-sws_flags", "accurate_rnd+full_chroma_int+bicubic", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1")
 			cmd := exec.CommandContext(t.Context(), ffmpeg, args...)
 			var stderr bytes.Buffer
 			cmd.Stdin, cmd.Stderr = bytes.NewReader(tt.frame.Data), &stderr
