@@ -19,6 +19,15 @@ type Camera interface {
 	Close() error
 }
 
+// A Reopener is a camera that can be opened again without losing its place: a
+// device or a server, whose frames are live. Cameras that hang or have lost
+// their way in the middle of a stream often need no more.
+type Reopener interface {
+	// Reopen closes what the camera holds; the next call of Next opens it
+	// again. It is called by the goroutine that calls Next.
+	Reopen()
+}
+
 // A Frame is a picture in the camera's own pixel format.
 type Frame struct {
 	Width, Height int    // pixels

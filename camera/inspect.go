@@ -70,17 +70,29 @@ type Inspector struct {
 // Frame returns [ErrStale] or [ErrFrozen] for a frame that must not be
 // believed.
 func (i *Inspector) Frame(f *Frame) error {
-	now := time.Now()
-	if i.Clock != nil {
-		now = i.Clock.Now()
+	if err := i.Fresh(f); err != nil {
+		return err
 	}
-	if age := now.Sub(f.Time); i.MaxAge > 0 && age > i.MaxAge {
-		return fmt.Errorf("%w: captured %v ago; want at most %v", ErrStale, age.Round(time.Millisecond), i.MaxAge)
-	}
-	if same := i.repeats(f, now); i.FrozenAfter > 0 && same >= i.FrozenAfter && !i.black {
+	if same := i.repeats(f, i.now()); i.FrozenAfter > 0 && same >= i.FrozenAfter && !i.black {
 		return fmt.Errorf("%w: the same %d bytes for %v", ErrFrozen, len(f.Data), same.Round(time.Millisecond))
 	}
 	return nil
+}
+
+// Fresh returns [ErrStale] for a frame that is too old by now. Files are never
+// stale.
+func (i *Inspector) Fresh(f *Frame) error {
+	if age := i.now().Sub(f.Time); i.MaxAge > 0 && age > i.MaxAge && f.Name == "" {
+		return fmt.Errorf("%w: captured %v ago; want at most %v", ErrStale, age.Round(time.Millisecond), i.MaxAge)
+	}
+	return nil
+}
+
+func (i *Inspector) now() time.Time {
+	if i.Clock != nil {
+		return i.Clock.Now()
+	}
+	return time.Now()
 }
 
 // repeats is how long the camera has given the bytes of f. It lasts over an

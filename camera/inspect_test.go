@@ -18,6 +18,7 @@ func TestInspectorStale(t *testing.T) {
 	err := i.Frame(&Frame{Time: clock.now.Add(-time.Second - 1)})
 	require.ErrorIs(t, err, ErrStale)
 	require.ErrorContains(t, err, "captured 1s ago; want at most 1s")
+	require.NoError(t, i.Frame(&Frame{Name: "photo.jpg"}), "a file does not grow old")
 	i.MaxAge = 0
 	require.NoError(t, i.Frame(&Frame{}), "any age")
 }

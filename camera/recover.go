@@ -104,10 +104,7 @@ func (r *recovering) recovered(f *Frame) {
 // owner does not know the reason yet.
 func (r *recovering) failed(err error) bool {
 	r.up = false
-	if r.cam != nil {
-		r.cam.Close() // its error would only repeat err
-		r.cam = nil
-	}
+	r.shut()
 	r.delay = min(max(2*r.delay, firstRetry), lastRetry)
 	// Jitter keeps several cameras of one hub from coming back in step.
 	r.retry = r.clock.Now().Add(r.delay*3/4 + rand.N(r.delay/2))
@@ -123,6 +120,21 @@ func (r *recovering) failed(err error) bool {
 	r.reasons[reason] = true
 	r.log.Warn("camera is down", "err", err)
 	return true
+}
+
+// Reopen is for an owner to whom frames come that cannot be believed. The log
+// gets a line only if the camera cannot be opened.
+func (r *recovering) Reopen() {
+	r.shut()
+	r.retry = r.clock.Now()
+}
+
+// shut closes the camera. Its error would only repeat why.
+func (r *recovering) shut() {
+	if r.cam != nil {
+		r.cam.Close()
+		r.cam = nil
+	}
 }
 
 func (r *recovering) Close() error {

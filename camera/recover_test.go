@@ -130,6 +130,49 @@ func TestRecovery(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
+// TestReopen has an owner that does not believe the frames. The place is kept,
+// and only a camera that does not come back is logged.
+func TestReopen(t *testing.T) {
+	opened, closed := 0, 0
+	r, clock, log := recording(func(context.Context) (Camera, error) {
+		if opened++; opened == 3 {
+			return nil, ErrGone
+		}
+		n := uint64(0)
+		return &fakeCamera{
+			NextFunc:  func(context.Context) (*Frame, error) { n++; return &Frame{Sequence: n - 1}, nil },
+			CloseFunc: func() error { closed++; return nil },
+		}, nil
+	})
+	var camera Camera = r
+	for i := range 6 {
+		f, err := r.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, uint64(i), f.Sequence)
+		if i == 2 {
+			start := clock.now
+			camera.(Reopener).Reopen()
+			require.Equal(t, 1, closed)
+			defer func() { require.Less(t, clock.now.Sub(start), time.Second) }()
+		}
+	}
+	require.Equal(t, 2, opened)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	r.Reopen()
+	r.Reopen()
+	require.Equal(t, 2, closed)
+	_, err := r.Next(t.Context())
+	require.ErrorIs(t, err, ErrGone)
+	f, err := r.Next(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, uint64(6), f.Sequence)
+	require.Equal(t, 3, strings.Count(log.String(), "\n"), log)
+	require.NoError(t, r.Close())
+	r.Reopen()
+	_, err = r.Next(t.Context())
+	require.ErrorIs(t, err, ErrClosed)
+}
+
 // TestBackoff holds the times between attempts: short at first, then at most
 // what brings a camera back within five seconds, and never the same.
 func TestBackoff(t *testing.T) {

@@ -81,7 +81,7 @@ func classifyFile(w io.Writer, eye *engine.Eye, path string, top int, asJSON boo
 	if err != nil {
 		return err
 	}
-	best, timing, err := eye.Classify(make([]vitlite.Prediction, top), f)
+	best, timing, err := eye.Classify(make([]vitlite.Prediction, top), f, nil)
 	if err != nil {
 		return err
 	}

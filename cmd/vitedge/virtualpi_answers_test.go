@@ -118,7 +118,7 @@ func look(eye *engine.Eye, picture string, format cameratest.Format, faults came
 	case cameratest.YUYV:
 		frame.Format, frame.Stride = camera.YUYV, 2*webcamSize.X
 	}
-	top, _, err := eye.Classify(make([]vitlite.Prediction, 4), &frame)
+	top, _, err := eye.Classify(make([]vitlite.Prediction, 4), &frame, nil)
 	var scores []publish.Score
 	for _, p := range top {
 		scores = append(scores, publish.Score{Label: p.Label, Score: math.Round(float64(p.Score)*1e4) / 1e4})

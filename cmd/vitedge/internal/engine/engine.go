@@ -133,15 +133,21 @@ func (e *Eye) look(f *camera.Frame, r *pipeline.Report) error {
 	return nil
 }
 
-// Classify answers for one frame. It does not allocate once a frame of the
+// Classify answers for one frame, unless fresh has an error when it is this
+// camera's turn; nil is always fresh. It does not allocate once a frame of the
 // same size has been seen.
-func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, pipeline.Report, error) {
+func (e *Eye) Classify(dst []vitlite.Prediction, f *camera.Frame, fresh func() error) ([]vitlite.Prediction, pipeline.Report, error) {
 	var r pipeline.Report
 	if err := e.look(f, &r); err != nil {
 		return nil, r, err
 	}
 	e.engine.mu.Lock()
 	defer e.engine.mu.Unlock()
+	if fresh != nil {
+		if err := fresh(); err != nil {
+			return nil, r, err
+		}
+	}
 	began := time.Now()
 	if err := e.engine.model.Forward(e.engine.logits, e.pixels); err != nil {
 		return nil, r, err

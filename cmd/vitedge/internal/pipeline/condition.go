@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"vitedge/camera"
 )
@@ -87,9 +88,6 @@ func (p *Pipeline) sees(frame string, err error) bool {
 }
 
 // refused counts a frame that must not be classified and returns why.
-//
-// A camera that is frozen is as good as one that is gone: what it shows is old.
-// It is opened again once, which frees most that hang.
 func (p *Pipeline) refused(err error) error {
 	reason, cond := Corrupt, Corrupt
 	switch {
@@ -102,11 +100,53 @@ func (p *Pipeline) refused(err error) error {
 	}
 	p.dropped(reason, 1)
 	p.o.Log.Debug("a frame was refused", "camera", p.o.Name, "err", err)
-	if p.sees(cond, err) && cond == Frozen {
-		p.close()
-	}
-	if cond == Frozen {
+	p.sees(cond, err)
+	if p.doubt.another(p.now(), cond == Frozen) {
 		p.isDown()
+		if c, ok := p.cam.(camera.Reopener); ok {
+			p.o.Log.Debug("the camera is opened again", "camera", p.o.Name)
+			c.Reopen()
+		}
 	}
 	return err
+}
+
+// believed notes that a frame shows what is before the camera.
+func (p *Pipeline) believed() {
+	p.doubt = doubt{}
+	p.isUp()
+}
+
+const (
+	// distrust is how long a camera may give nothing but frames that are
+	// refused. Then it is as good as gone: its last label is old.
+	distrust = 5 * time.Second
+	// rarest is the longest time between two attempts to mend it.
+	rarest = time.Minute
+)
+
+// doubt is about a camera all of whose frames are refused.
+type doubt struct {
+	frames int // in a row
+	frozen bool
+	next   time.Time     // when the camera is to be opened again
+	pause  time.Duration // from then on
+}
+
+// another takes one more such frame and reports whether the camera is to be
+// opened again: after distrust, then ever more rarely. A camera that is frozen
+// has been so for long when it is first seen.
+func (d *doubt) another(now time.Time, frozen bool) bool {
+	d.frames++
+	if d.frames == 1 {
+		d.next, d.pause = now.Add(distrust), distrust
+	}
+	if frozen && !d.frozen {
+		d.frozen, d.next = true, now
+	}
+	if now.Before(d.next) || d.frames < steady && !frozen {
+		return false
+	}
+	d.next, d.pause = now.Add(d.pause), min(2*d.pause, rarest)
+	return true
 }

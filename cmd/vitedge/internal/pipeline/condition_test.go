@@ -22,6 +22,7 @@ type film struct {
 	next   int
 	now    time.Time
 	opened int
+	again  []int    // takes after which it was opened again
 	seen   []string // the warning before each take
 	p      *Pipeline
 }
@@ -32,7 +33,9 @@ type take struct {
 	level byte // of the first pixel, which is the class
 	luma  uint8
 	age   time.Duration
+	wait  time.Duration // before the model
 	name  string
+	mess  bool // for the decoder
 }
 
 func (f *film) Now() time.Time { return f.now }
@@ -60,6 +63,8 @@ func (f *film) Next(context.Context) (*camera.Frame, error) {
 	return x, nil
 }
 
+func (f *film) Reopen() { f.again = append(f.again, f.next) }
+
 func (f *film) Close() error { return nil }
 
 // byLevel classifies the frames of a film.
@@ -68,10 +73,18 @@ type byLevel struct {
 	f *film
 }
 
-func (b *byLevel) Classify(dst []vitlite.Prediction, x *camera.Frame) ([]vitlite.Prediction, Report, error) {
-	luma := b.f.takes[b.f.next-1].luma
+func (b *byLevel) Classify(dst []vitlite.Prediction, x *camera.Frame, fresh func() error) ([]vitlite.Prediction, Report, error) {
+	take := b.f.takes[b.f.next-1]
+	if take.mess {
+		return nil, Report{}, camera.ErrCorrupt
+	}
+	b.f.now = b.f.now.Add(take.wait)
+	if err := fresh(); err != nil {
+		return nil, Report{}, err
+	}
+	luma := take.luma
 	b.luma = camera.Luma{Mean: luma, Peak: luma}
-	return b.byPixel.Classify(dst, x)
+	return b.byPixel.Classify(dst, x, nil)
 }
 
 // play runs a pipeline over the takes with limits of 2 s, 3 s and 32.
@@ -120,14 +133,14 @@ func TestStaleFramesAreNotClassified(t *testing.T) {
 }
 
 // TestFrozenCamera repeats one picture for longer than it may: it is classified
-// while it may be true, then the camera counts as gone and is opened again, once.
+// while it may be true, then the camera counts as gone and is opened again.
 func TestFrozenCamera(t *testing.T) {
 	still := take{level: 201, luma: 99}
 	f, r, logged := play(t, append(append(lit(2), times(10, still)...), lit(2)...)...)
 	require.Equal(t, []string{"class 0", "class 1", "class 201", "class 201", "class 201", "class 0", "class 1"}, r.labels)
 	require.Equal(t, map[string]uint64{Frozen: 7}, r.dropped)
 	require.Equal(t, []bool{true, false, true}, r.up)
-	require.Equal(t, 2, f.opened)
+	require.Equal(t, []int{6, 11}, f.again)
 	require.Equal(t, "WARN camera "+warnings[Frozen], logged[0])
 	require.Len(t, logged, 1)
 	require.Equal(t, warnings[Frozen], f.seen[6], "the status says so")
@@ -162,12 +175,78 @@ func TestDarkness(t *testing.T) {
 }
 
 func TestCorruptFramesAreAWarning(t *testing.T) {
-	broken := times(3, take{err: fmt.Errorf("x: %w", camera.ErrCorrupt)})
-	broken = append(broken, times(2, take{err: fmt.Errorf("x: %w", camera.ErrTruncated)})...)
-	f, r, logged := play(t, append(append(lit(1), broken...), lit(4)[1:]...)...)
+	bad := times(3, take{err: fmt.Errorf("x: %w", camera.ErrCorrupt)})
+	bad = append(bad, times(2, take{err: fmt.Errorf("x: %w", camera.ErrTruncated)})...)
+	f, r, logged := play(t, append(append(lit(1), bad...), lit(4)[1:]...)...)
 	require.Equal(t, map[string]uint64{Corrupt: 3, Truncated: 2}, r.dropped, "each is counted once")
 	require.Equal(t, []string{"WARN camera gives corrupt frames", "INFO camera shows what it should"}, logged)
 	require.Equal(t, warnings[Corrupt], f.seen[5])
+}
+
+// TestNothingToBelieve has a camera lose its way for minutes. It counts as gone,
+// and is opened again ever more rarely.
+func TestNothingToBelieve(t *testing.T) {
+	for name, bad := range map[string]take{
+		"broken in capture":  {err: fmt.Errorf("camera A: %w", camera.ErrCorrupt)},
+		"broken for decoder": {mess: true, luma: 99},
+		"stale":              {level: 201, luma: 99, age: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := times(25, bad)
+			for i := range all {
+				all[i].level += byte(i % 2) // no two frames are the same
+			}
+			f, r, logged := play(t, append(append(lit(2), all...), lit(5)...)...)
+			require.Equal(t, []bool{true, false, true}, r.up)
+			require.Equal(t, []int{8, 13, 23}, f.again)
+			require.Len(t, r.labels, 7)
+			require.NotContains(t, r.labels, "class 201")
+			require.Equal(t, uint64(25), r.dropped[Corrupt]+r.dropped[Stale])
+			require.Len(t, logged, 2, "a line for every change of state")
+			require.Equal(t, 1, f.opened)
+
+			// Single bad frames, however many, are no reason.
+			var takes []take
+			for range 5 {
+				takes = append(takes, all[:4]...)
+				takes = append(takes, take{level: byte(len(takes)), luma: 99})
+			}
+			f, r, _ = play(t, takes...)
+			require.Equal(t, []bool{true}, r.up)
+			require.Empty(t, f.again)
+		})
+	}
+}
+
+func TestDoubt(t *testing.T) {
+	var d doubt
+	var again []int // seconds
+	for i := range 210 {
+		if d.another(time.Unix(int64(i), 0), false) {
+			again = append(again, i)
+		}
+	}
+	require.Equal(t, []int{5, 10, 20, 40, 80, 140, 200}, again)
+
+	d = doubt{}
+	for i := range steady {
+		require.Equal(t, i == steady-1, d.another(time.Unix(int64(60*i), 0), false), "an inference a minute")
+	}
+	d = doubt{}
+	require.False(t, d.another(time.Unix(0, 0), false))
+	require.True(t, d.another(time.Unix(1, 0), true), "frozen")
+	require.False(t, d.another(time.Unix(2, 0), true))
+}
+
+// TestStaleAtTheModel has a frame grow old while other cameras have the model.
+func TestStaleAtTheModel(t *testing.T) {
+	takes := append(lit(3), lit(2)...)
+	takes[1].wait = 3 * time.Second
+	takes[2].wait, takes[2].name = time.Hour, "photo.jpg" // which does not grow old
+	_, r, _ := play(t, takes...)
+	require.Equal(t, map[string]uint64{Stale: 1}, r.dropped)
+	require.Equal(t, []string{"class 0", "class 2", "class 0", "class 1"}, r.labels)
+	require.Equal(t, []bool{true}, r.up)
 }
 
 // TestGoneIsNoWarning: a camera that is down is not said to be anything else.

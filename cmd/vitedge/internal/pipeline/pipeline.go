@@ -31,8 +31,10 @@ const errorPause = 10 * time.Millisecond
 // Classifier is the model as one camera sees it.
 type Classifier interface {
 	// Classify fills dst with the best classes of f, best first. An error that
-	// wraps camera.ErrCorrupt means that the frame is bad.
-	Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Report, error)
+	// wraps camera.ErrCorrupt means that the frame is bad. Cameras may have to
+	// wait for each other before the model: fresh is asked when it is free, and
+	// its error, if any, is the answer.
+	Classify(dst []vitlite.Prediction, f *camera.Frame, fresh func() error) ([]vitlite.Prediction, Report, error)
 }
 
 // Report is what a classification tells beside the classes.
@@ -135,6 +137,9 @@ type Pipeline struct {
 	// The rest belongs to Run.
 	cam       camera.Camera
 	inspector camera.Inspector
+	looked    *camera.Frame // at the model
+	fresh     func() error  // whether looked still is
+	doubt     doubt
 	decider   *Decider
 	top       []vitlite.Prediction
 	sequence  uint64 // after that of the last frame
@@ -155,6 +160,7 @@ func New(o Options) *Pipeline {
 		inspector: o.Inspector,
 		decider:   NewDecider(o.Settings.Rule),
 	}
+	p.fresh = func() error { return p.inspector.Fresh(p.looked) }
 	p.alive()
 	return p
 }
@@ -189,6 +195,14 @@ func (p *Pipeline) Wake() {
 // healthy this is never more than a few seconds and one inference ago, also
 // when it waits for a camera or is switched off.
 func (p *Pipeline) LastSign() time.Time { return time.Unix(0, p.beat.Load()) }
+
+// now is the time by the clock of the camera.
+func (p *Pipeline) now() time.Time {
+	if c := p.o.Inspector.Clock; c != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
 
 func (p *Pipeline) alive() { p.beat.Store(time.Now().UnixNano()) }
 
@@ -313,12 +327,18 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	if err := p.inspector.Frame(f); err != nil {
 		return p.refused(err)
 	}
-	p.isUp()
 	p.show(f)
 
 	if asked != nil && asked.snapshot {
-		asked.snap(f)
-		return nil
+		data, err := encode(f)
+		if errors.Is(err, camera.ErrCorrupt) {
+			return p.refused(err)
+		}
+		p.believed()
+		if err == nil {
+			asked.snap(data)
+		}
+		return err
 	}
 	if n := max(s.Top, Shown); len(p.top) != n {
 		p.top = make([]vitlite.Prediction, n)
@@ -326,12 +346,13 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	f, best, report, err := p.classify(ctx, f)
 	p.alive()
 	switch {
-	case errors.Is(err, camera.ErrCorrupt):
+	case errors.Is(err, camera.ErrCorrupt), errors.Is(err, camera.ErrStale):
 		return p.refused(err)
 	case err == nil && len(best) == 0:
 		err = errors.New("the model has no classes")
-		fallthrough
-	case err != nil:
+	}
+	p.believed()
+	if err != nil {
 		p.dropped(Failed, 1)
 		p.failed(err)
 		return err
@@ -375,6 +396,7 @@ func (p *Pipeline) dropped(reason string, n uint64) {
 // down reports that the camera delivers no more. The camera itself logs why.
 func (p *Pipeline) down(err error) {
 	p.condition.clear()
+	p.doubt = doubt{}
 	if p.isDown() {
 		p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
 	}

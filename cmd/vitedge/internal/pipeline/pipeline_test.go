@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,9 +67,11 @@ type byPixel struct {
 	err   map[byte]error
 	block chan struct{} // if not nil, a value for each classification
 	luma  camera.Luma
+	asked atomic.Int32
 }
 
-func (b *byPixel) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Report, error) {
+func (b *byPixel) Classify(dst []vitlite.Prediction, f *camera.Frame, _ func() error) ([]vitlite.Prediction, Report, error) {
+	b.asked.Add(1)
 	if b.block != nil {
 		<-b.block
 	}
@@ -281,7 +284,7 @@ func TestStallShows(t *testing.T) {
 	c := &byPixel{block: make(chan struct{})}
 	p, _ := newTest(&script{steps: []any{frame(0, 1)}}, c, quick)
 	stop := start(t, p)
-	eventually(t, "the frame", func() bool { return p.Up() })
+	eventually(t, "the frame", func() bool { return c.asked.Load() == 1 })
 	last := p.LastSign()
 	time.Sleep(20 * time.Millisecond) // long enough for anything that ticks on its own at 5 ms
 	require.Equal(t, last, p.LastSign())

@@ -41,10 +41,7 @@ func (r *request) done() {
 	}
 }
 
-func (r *request) snap(f *camera.Frame) {
-	data, err := encode(f)
-	r.reply <- reply{jpeg: data, err: err}
-}
+func (r *request) snap(jpeg []byte) { r.reply <- reply{jpeg: jpeg} }
 
 // Classify has a frame classified now, whatever the interval says, and waits
 // until the sinks have been told.

@@ -39,7 +39,8 @@ func (p *Pipeline) classify(ctx context.Context, f *camera.Frame) (*camera.Frame
 		f = &p.held
 		defer p.view(ctx)()
 	}
-	best, report, err := p.o.Classifier.Classify(p.top, f)
+	p.looked = f
+	best, report, err := p.o.Classifier.Classify(p.top, f, p.fresh)
 	return f, best, report, err
 }
 

@@ -69,7 +69,7 @@ type slow struct {
 	over chan struct{} // closed: it is slow no more
 }
 
-func (s slow) Classify(dst []vitlite.Prediction, f *camera.Frame) ([]vitlite.Prediction, Report, error) {
+func (s slow) Classify(dst []vitlite.Prediction, f *camera.Frame, _ func() error) ([]vitlite.Prediction, Report, error) {
 	before := f.Data[0]
 	for range 10 {
 		select {

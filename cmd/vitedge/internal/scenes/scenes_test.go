@@ -102,7 +102,7 @@ func TestModelNamesTheCards(t *testing.T) {
 		default:
 			continue
 		}
-		answer, _, err := eye.Classify(top, s.skip(n))
+		answer, _, err := eye.Classify(top, s.skip(n), nil)
 		require.NoError(t, err)
 		if of[scene.Act] == nil {
 			of[scene.Act] = new(verdict)
