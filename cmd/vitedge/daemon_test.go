@@ -28,7 +28,7 @@ import (
 
 // process is the daemon as a process of its own.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 
@@ -49,7 +49,7 @@ func (p *process) output() string {
 }
 
 // startDaemon runs "vitedge run" with args until the test ends.
-func startDaemon(t *testing.T, environ []string, args ...string) *process {
+func startDaemon(t testing.TB, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--set", "state_dir=" + t.TempDir()}, args...)...)
