@@ -53,34 +53,39 @@ func (p *planes) chroma(plane []byte, x, y int) byte {
 	return byte((3*(3*int(own[i])+int(other[i])) + 3*int(own[j]) + int(other[j]) + 8 - x&1) >> 4)
 }
 
-// chromaRow is a row of chroma at full resolution.
+// chromaRow is a part of a row of chroma at full resolution.
 type chromaRow []byte
 
-// upsample fills the row with chroma(plane, x, y) for all x.
-func (r *chromaRow) upsample(p *planes, plane []byte, y int) {
-	dst := slices.Grow((*r)[:0], p.cw<<p.hs)[:p.cw<<p.hs]
-	*r = dst
-	own := plane[y>>p.vs*p.cStride:][:p.cw]
+// upsample returns chroma(plane, x+i, y) for i below n.
+//
+// It filters the samples that these need, and one more on either side. The
+// filter takes both ends for edges of the plane; what it makes of an end that
+// is none is left out.
+func (r *chromaRow) upsample(p *planes, plane []byte, x, y, n int) []byte {
 	horizontal, vertical := p.triangle()
+	from, to := x>>p.hs, (x+n-1)>>p.hs+1
+	if horizontal {
+		from, to = max(from-1, 0), min(to+1, p.cw)
+	}
+	dst := slices.Grow((*r)[:0], (to-from)<<p.hs)[:(to-from)<<p.hs]
+	*r = dst
+	own := plane[y>>p.vs*p.cStride:][from:to]
+	other := plane[neighbor(y, p.ch)*p.cStride:][from:to]
 	switch {
 	case !horizontal && !vertical:
-		if p.hs == 0 {
-			copy(dst, own)
-			return
-		}
-		for x := range dst {
-			dst[x] = own[x>>p.hs]
+		for i := range dst {
+			dst[i] = own[i>>p.hs]
 		}
 	case !horizontal:
-		other := plane[neighbor(y, p.ch)*p.cStride:][:len(own)]
-		for x, v := range own {
-			dst[x] = byte((3*uint32(v) + uint32(other[x]) + 1 + uint32(y&1)) >> 2)
+		for i, v := range own {
+			dst[i] = byte((3*uint32(v) + uint32(other[i]) + 1 + uint32(y&1)) >> 2)
 		}
 	case !vertical:
 		triangleRow(dst, own)
 	default:
-		triangleRows(dst, own, plane[neighbor(y, p.ch)*p.cStride:][:len(own)])
+		triangleRows(dst, own, other)
 	}
+	return dst[x-from<<p.hs:][:n]
 }
 
 // repeat fills the row with the first of every pair of bytes, twice.

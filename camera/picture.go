@@ -19,6 +19,7 @@ type Picture struct {
 
 	walk   walk
 	planes planes
+	band   band
 	rgb    []byte // pixels of formats that are converted as a whole
 	jpeg   jpegDecoder
 }
@@ -49,7 +50,7 @@ func (p *Picture) SpanRGB(dst []byte, x, y int) {
 			dst[i], dst[i+1], dst[i+2], dst[j], dst[j+1], dst[j+2] = dst[j], dst[j+1], dst[j+2], dst[i], dst[i+1], dst[i+2]
 		}
 	default:
-		p.planes.column(dst, x0, y0, k.xy)
+		p.band.column(dst, &p.planes, x0, y0, k.xy)
 	}
 }
 
@@ -93,20 +94,42 @@ func (f *Frame) decode(into *Picture) error {
 		into.planes.raw(f)
 	}
 	into.walk = f.View.walk(width, height)
-	if into.walk.xx == 0 && into.planes.layout == layoutPlanar {
-		into.interleave(width, height)
-	}
+	b := &into.band
+	b.left, b.top, b.right, b.bottom = f.View.Crop.corners(width, height)
+	b.width = 0
 	return nil
 }
 
-// interleave converts all rows. A picture on its side is read by columns, and
-// interpolating chroma is cheap only along rows.
-func (p *Picture) interleave(width, height int) {
-	p.rgb = slices.Grow(p.rgb[:0], 3*width*height)[:3*width*height]
-	for y := range height {
-		p.planes.row(p.rgb[3*width*y:][:3*width], 0, y)
+// bandWidth is the columns of a band: few enough that it stays in the cache, and
+// a whole number of vectors.
+const bandWidth = 64
+
+// band is some columns of a frame as RGB. A picture on its side is read by
+// columns, and conversions are cheap only along rows.
+type band struct {
+	left, top, right, bottom int // of the crop in the frame
+	x, width                 int // columns that are in rgb; width 0 if none are
+	rgb                      []byte
+}
+
+// column converts the len(dst)/3 pixels of frame column x from y in steps of
+// dy, which is 1 or -1.
+func (b *band) column(dst []byte, p *planes, x, y, dy int) {
+	if x < b.x || x >= b.x+b.width {
+		b.x = b.left + (x-b.left)/bandWidth*bandWidth
+		b.width = min(bandWidth, b.right-b.x)
+		n := 3 * b.width * (b.bottom - b.top)
+		b.rgb = slices.Grow(b.rgb[:0], n)[:n]
+		for i := range b.bottom - b.top {
+			p.row(b.rgb[3*b.width*i:][:3*b.width], b.x, b.top+i)
+		}
 	}
-	p.planes.layout, p.planes.y, p.planes.yStride = layoutRGB, p.rgb, 3*width
+	at, step := 3*(b.width*(y-b.top)+x-b.x), 3*b.width*dy
+	for i := 0; i+2 < len(dst); i += 3 {
+		pixel := b.rgb[at:][:3]
+		dst[i], dst[i+1], dst[i+2] = pixel[0], pixel[1], pixel[2]
+		at += step
+	}
 }
 
 // maxRawBytes bounds the first plane of a raw frame.

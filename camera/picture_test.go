@@ -77,7 +77,7 @@ func patternFrame(t *testing.T, f FourCC, width, height int) *Frame {
 // frame's pixels taken one by one.
 func TestViews(t *testing.T) {
 	for _, format := range []FourCC{YUYV, NV12, Grey, RGB24, BGR24, MJPG} {
-		for _, size := range [][2]int{{1, 1}, {2, 2}, {7, 5}, {16, 9}, {33, 20}} {
+		for _, size := range [][2]int{{1, 1}, {2, 2}, {7, 5}, {16, 9}, {33, 20}, {2*bandWidth + 7, 6}} {
 			frame := patternFrame(t, format, size[0], size[1])
 			var p Picture
 			require.NoError(t, frame.Decode(&p))
@@ -113,6 +113,7 @@ func TestViews(t *testing.T) {
 						}
 					}
 					require.Equal(t, want, rgbRows(&p), "%v %v %+v", format, size, v)
+					p.SpanRGB(nil, w, h-1)
 					if x := w / 3; w > 1 { // a part of a row
 						span := make([]byte, 3*(w-x-1))
 						p.SpanRGB(span, x, h-1)
@@ -223,6 +224,32 @@ func TestRawDecodeAllocatesNothing(t *testing.T) {
 					p.RowRGB(row, y)
 				}
 			}), fmt.Sprint(format, turn))
+		}
+	}
+}
+
+// TestNoWholeRGB: whatever the format and the view, no more of a picture is ever
+// RGB at once than the row of the caller and a band.
+func TestNoWholeRGB(t *testing.T) {
+	const width, height = 640, 480
+	for _, format := range []FourCC{YUYV, NV12, Grey, RGB24, BGR24, MJPG} {
+		for _, turn := range []int{0, 90, 180, 270} {
+			frame := patternFrame(t, format, width, height)
+			frame.View = View{Turn: turn, FlipX: turn == 90}
+			var p Picture
+			row := make([]byte, 3*width)
+			read := func() {
+				if err := frame.Decode(&p); err != nil {
+					panic(err)
+				}
+				w, h := p.Size()
+				for y := range h {
+					p.RowRGB(row[:3*w], y)
+				}
+			}
+			require.Zero(t, testing.AllocsPerRun(1, read), "%v turned by %d", format, turn)
+			require.Zero(t, cap(p.rgb))
+			require.LessOrEqual(t, cap(p.band.rgb), 3*bandWidth*height*3/2) // slices.Grow rounds up
 		}
 	}
 }

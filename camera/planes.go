@@ -12,7 +12,7 @@ type planes struct {
 	// Of planar YCbCr.
 	hs, vs       uint
 	cw, ch       int       // samples of a chroma plane
-	cbRow, crRow chromaRow // at full resolution, of the row being read
+	cbRow, crRow chromaRow // of the row being read
 }
 
 // layout is how pixels lie in memory.
@@ -56,10 +56,13 @@ func (p *planes) planar(cb, cr []byte, stride int, hs, vs uint, width, height in
 // row converts the len(dst)/3 pixels of frame row y that start at x.
 func (p *planes) row(dst []byte, x, y int) {
 	n := len(dst) / 3
+	if n == 0 {
+		return
+	}
 	line := p.y[y*p.yStride:]
 	switch p.layout {
 	case layoutYUYV:
-		if x&1 != 0 && n > 0 {
+		if x&1 != 0 {
 			dst[0], dst[1], dst[2] = p.at(x, y)
 			dst, x, n = dst[3:], x+1, n-1
 		}
@@ -77,22 +80,12 @@ func (p *planes) row(dst []byte, x, y int) {
 			dst[i], dst[i+1], dst[i+2] = src[i+2], src[i+1], src[i]
 		}
 	case layoutNV12:
-		p.cbRow.repeat(p.cb[y>>1*p.cStride:], x+n)
-		p.crRow.repeat(p.cb[y>>1*p.cStride+1:], x+n)
-		yccRow(dst, line[x:x+n], p.cbRow[x:x+n], p.crRow[x:x+n], p.table)
+		pairs, odd := p.cb[y>>1*p.cStride+x&^1:], x&1
+		p.cbRow.repeat(pairs, odd+n)
+		p.crRow.repeat(pairs[1:], odd+n)
+		yccRow(dst, line[x:x+n], p.cbRow[odd:][:n], p.crRow[odd:][:n], p.table)
 	case layoutPlanar:
-		p.cbRow.upsample(p, p.cb, y)
-		p.crRow.upsample(p, p.cr, y)
-		yccRow(dst, line[x:x+n], p.cbRow[x:x+n], p.crRow[x:x+n], p.table)
-	}
-}
-
-// column converts the len(dst)/3 pixels of frame column x from y in steps of
-// dy, which is 1 or -1.
-func (p *planes) column(dst []byte, x, y, dy int) {
-	for i := 0; i+2 < len(dst); i += 3 {
-		dst[i], dst[i+1], dst[i+2] = p.at(x, y)
-		y += dy
+		yccRow(dst, line[x:x+n], p.cbRow.upsample(p, p.cb, x, y, n), p.crRow.upsample(p, p.cr, x, y, n), p.table)
 	}
 }
 

@@ -46,6 +46,12 @@ func (r Region) pixels(width, height int) (x, y, w, h int) {
 	return x, y, w, h
 }
 
+// corners are the edges of the region's pixels; right and bottom are outside.
+func (r Region) corners(width, height int) (left, top, right, bottom int) {
+	x, y, w, h := r.pixels(width, height)
+	return x, y, x + w, y + h
+}
+
 // walk is a view of one frame size: where the pixels of the turned picture are
 // in the frame. Pixel (x, y) of the picture is
 //
