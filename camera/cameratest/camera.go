@@ -48,6 +48,7 @@ type State struct {
 	Streaming  bool // the guest's driver has asked for frames
 	Format     Format
 	Size       image.Point
+	Streams    uint64 // times that the guest's driver has asked for frames, since New
 	Frames     uint64 // sent to the last byte, since New
 	Brightness int    // 0 to 100, set by the guest
 }
@@ -64,6 +65,7 @@ type Camera struct {
 	faults     Faults
 	fps        float64 // 0: as negotiated
 	brightness uint16
+	streams    uint64
 	frames     uint64
 	bus        busState
 	stream     stream
@@ -204,7 +206,7 @@ func (c *Camera) State() State {
 	return State{
 		Plugged:   c.session != nil && c.session.alive(),
 		Streaming: c.stream.on, Format: c.stream.mode.format, Size: c.stream.mode.size,
-		Frames: c.frames, Brightness: int(c.brightness),
+		Streams: c.streams, Frames: c.frames, Brightness: int(c.brightness),
 	}
 }
 

@@ -134,6 +134,7 @@ func (c *Camera) classRequest(s setup, out []byte) ([]byte, bool) {
 		in, ok := c.negotiation(&c.bus.commit, s.request, out)
 		if ok && s.request == setCur {
 			c.stream.start(c.config.streamOf(c.bus.commit))
+			c.streams++
 			c.config.Log.Debug("streaming", "format", c.stream.mode.format.String(), "size", c.stream.mode.size.String(), "interval", c.stream.interval)
 		}
 		return in, ok

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vitedge/camera"
 	"vitedge/camera/cameratest"
 	"vitedge/cmd/vitedge/internal/brokertest"
 	"vitedge/cmd/vitedge/internal/engine"
@@ -42,6 +43,7 @@ func TestVirtualPi(t *testing.T) {
 	p := newPi(t, packages)
 
 	p.step("camera tests", func() { p.cameraTests("^TestReal") })
+	p.step("list", p.list)
 	p.start("/arm64/vitedge", "auto")
 	p.step("identity", func() { p.identity("neon") })
 	p.step("controls", p.controls)
@@ -65,6 +67,7 @@ func TestVirtualPi(t *testing.T) {
 	p.step("no Huffman tables", p.noHuffmanTables)
 	p.step("truncated", func() { p.corrupt(truncated) })
 	p.step("garbage", func() { p.corrupt(garbage) })
+	p.step("nothing but garbage", p.lost)
 	p.step("stop", p.stop)
 
 	p.start("/arm/vitedge", "mjpeg")
@@ -73,7 +76,7 @@ func TestVirtualPi(t *testing.T) {
 	p.step("unplug", p.unplug)
 	p.step("truncated", func() { p.corrupt(truncated) })
 	p.step("stop", p.stop)
-	p.start("/arm/vitedge", "auto")
+	p.start("/arm/vitedge", "link")
 	p.step("pictures", p.pictures)
 	p.step("stop", p.stop)
 
@@ -148,7 +151,8 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 	root.File("model.safetensors", 0o644, read(t, model))
 	root.File("auto.yaml", 0o644, []byte(p.config("auto", "auto", 0)))
 	root.File("mjpeg.yaml", 0o644, []byte(p.config("Test Camera", "mjpeg", 0)))
-	root.File("frozen.yaml", 0o644, []byte(p.config("auto", "auto", 5*time.Second)))
+	root.File("link.yaml", 0o644, []byte(p.config(webcamLink, "auto", 0)))
+	root.File("frozen.yaml", 0o644, []byte(p.config("/dev/video0", "auto", 5*time.Second)))
 	for _, b := range []struct {
 		arch    string
 		environ []string
@@ -348,6 +352,42 @@ func (p *pi) vivid() {
 	p.cameraTests("^TestVivid")
 }
 
+// webcamLink is the name that udev gives the webcam.
+const webcamLink = "/dev/v4l/by-id/usb-Test_Camera_0001-video-index0"
+
+// list has the program for arm64 list the webcam, with the name that udev, which
+// the guest lacks, keeps for it.
+func (p *pi) list() {
+	require.Zero(p.t, p.machine.Run("mkdir -p /dev/v4l/by-id && ln -s ../../video0 "+webcamLink))
+	before := len(p.machine.Console())
+	require.Zero(p.t, p.machine.Run("/arm64/vitedge cameras --json"))
+	lines := p.machine.Console()[before:]
+	end := slices.Index(lines, "]")
+	require.Positive(p.t, end, lines)
+	var list []struct {
+		Path, Name, Card, Driver, Serial, Err string
+		Modes                                 []struct {
+			Format        string
+			Width, Height int
+			FPS           []float64
+		}
+		Controls []camera.Control
+	}
+	require.NoError(p.t, json.Unmarshal([]byte(strings.Join(lines[:end+1], "\n")), &list))
+	require.Len(p.t, list, 1, "the node for metadata is no camera")
+	d := list[0]
+	require.Equal(p.t, []string{"/dev/video0", webcamLink, "uvcvideo", "1d6b:0102:0001", ""}, []string{d.Path, d.Name, d.Driver, d.Serial, d.Err})
+	require.Contains(p.t, d.Card, "Test Camera")
+	var modes []string
+	for _, m := range d.Modes {
+		modes = append(modes, fmt.Sprintf("%s %dx%d", m.Format, m.Width, m.Height))
+		require.Equal(p.t, []float64{30, 15, 5}, m.FPS)
+	}
+	require.Equal(p.t, []string{"MJPG 160x120", "MJPG 320x240", "MJPG 640x480", "YUYV 160x120", "YUYV 320x240", "YUYV 640x480"}, modes)
+	require.Len(p.t, d.Controls, 1)
+	require.Equal(p.t, camera.Control{Name: "brightness", Max: 100, Step: 1, Value: 50}, d.Controls[0])
+}
+
 // controls checks that those of the configuration reach the webcam.
 func (p *pi) controls() {
 	require.Equal(p.t, 42, p.webcam.State().Brightness)
@@ -377,7 +417,9 @@ func (p *pi) replug() {
 	p.until("cam/availability", "offline")
 	p.show(p.another())
 	p.plug()
+	plugged := time.Now()
 	p.until("cam/availability", "online")
+	p.t.Logf("online %.1f s after it was plugged in", time.Since(plugged).Seconds())
 	p.answered(p.shown)
 }
 
@@ -442,6 +484,21 @@ func (p *pi) corrupt(f cameratest.Faults) {
 		}
 	}
 	p.webcam.SetFaults(cameratest.Faults{})
+	p.answered(p.shown)
+}
+
+// lost has the webcam send nothing but garbage: it counts as gone, and the
+// daemon opens it anew until there are pictures again.
+func (p *pi) lost() {
+	streams := p.webcam.State().Streams
+	p.webcam.SetFaults(garbage)
+	p.until("cam/availability", "offline")
+	p.show(p.another())
+	p.next("the warning", "status", func(payload string) bool {
+		return strings.Contains(payload, "camera cam gives corrupt frames") && p.webcam.State().Streams > streams
+	})
+	p.webcam.SetFaults(cameratest.Faults{})
+	p.until("cam/availability", "online")
 	p.answered(p.shown)
 }
 
