@@ -3,9 +3,13 @@ package camera
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -71,14 +75,22 @@ func patchJPEG(s jpegSpec) *Frame {
 	return &Frame{Width: s.width, Height: s.height, Format: MJPG, Data: data}
 }
 
-// TestFFmpeg compares the colors of every format with those of ffmpeg's
-// swscale, to within two levels.
-func TestFFmpeg(t *testing.T) {
+// requireFFmpeg skips the test where ffmpeg is missing, or fails it where every
+// test must run.
+func requireFFmpeg(t *testing.T) string {
+	t.Helper()
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil && os.Getenv("VITEDGE_TEST_REQUIRE") != "1" {
 		t.Skip("ffmpeg is not installed")
 	}
 	require.NoError(t, err)
+	return ffmpeg
+}
+
+// TestFFmpeg compares the colors of every format with those of ffmpeg's
+// swscale, to within two levels.
+func TestFFmpeg(t *testing.T) {
+	ffmpeg := requireFFmpeg(t)
 	raw := func(pixels, color string) []string {
 		return []string{"-f", "rawvideo", "-pixel_format", pixels, "-video_size", fmt.Sprintf("%dx%d", patchesAcross*patchSide, patchesDown*patchSide), "-color_range", color}
 	}
@@ -150,5 +162,56 @@ func TestFFmpeg(t *testing.T) {
 			}
 			t.Logf("at most %d levels from ffmpeg", worst)
 		})
+	}
+}
+
+// TestHTTPFromFFmpeg has a real server of MJPEG that comes late, is killed, and
+// comes back.
+func TestHTTPFromFFmpeg(t *testing.T) {
+	ffmpeg := requireFFmpeg(t)
+	// Below the ports that the kernel gives to connections, one of which could
+	// take it while the server is away.
+	var url string
+	for url == "" {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			url = "http://" + address + "/stream.mjpg"
+		}
+	}
+	serve := func(color string) (kill func()) {
+		cmd := exec.Command(ffmpeg, "-v", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "color="+color+":size=160x120:rate=20",
+			"-q:v", "2", "-f", "mpjpeg", "-content_type", "multipart/x-mixed-replace;boundary=ffmpeg", "-listen", "1", url)
+		require.NoError(t, cmd.Start())
+		kill = sync.OnceFunc(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+		t.Cleanup(kill)
+		return kill
+	}
+	cam := open(t, Config{Source: url, Timeout: 30 * time.Second}) // ffmpeg takes its time on a busy machine
+	_, err := next(t, cam)
+	require.ErrorIs(t, err, ErrGone)
+	sequence := uint64(0)
+	for color, want := range map[string][3]byte{"red": {254, 0, 0}, "blue": {0, 0, 254}} {
+		kill := serve(color)
+		for range 5 {
+			f, err := next(t, cam)
+			require.NoError(t, err)
+			require.Equal(t, [2]int{160, 120}, [2]int{f.Width, f.Height})
+			got := pixel(t, f)
+			for c := range got {
+				require.LessOrEqual(t, distance(want[c], got[c]), 3, "%s is %v", color, got)
+			}
+			require.GreaterOrEqual(t, f.Sequence, sequence)
+			sequence = f.Sequence + 1
+		}
+		kill()
+		_, err := next(t, cam)
+		for err == nil { // frames that were on their way
+			_, err = next(t, cam)
+		}
+		require.ErrorIs(t, err, ErrGone)
 	}
 }
