@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // The tests of this file need a camera, or the kernel's virtual one:
@@ -105,6 +107,10 @@ func TestRealCamera(t *testing.T) {
 	s, err := realCapture(t, d, Config{})
 	require.NoError(t, err)
 	t.Log("granted", s, "in", s.buffers, "buffers")
+	require.LessOrEqual(t, s.buffers, captureBuffers, "more hold older frames")
+	flags, err := unix.FcntlInt(uintptr(s.node.(*v4l2Node).fd), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	require.NotZero(t, flags&unix.FD_CLOEXEC, "a child would keep the camera")
 	last := uint64(0)
 	for i := range 10 {
 		f, err := s.Next(t.Context())
@@ -130,6 +136,27 @@ func TestRealCamera(t *testing.T) {
 	require.WithinDuration(t, asked, f.Time, 500*time.Millisecond)
 	require.NoError(t, s.Close())
 	require.Equal(t, nothing, held(t, d.Path))
+	require.NotEmpty(t, bytes.Clone(f.Data), "the frame is still there when the driver's memory is not")
+}
+
+// TestRealMetadata opens the nodes of webcams that carry no pictures.
+func TestRealMetadata(t *testing.T) {
+	realCamera(t)
+	nodes, err := filepath.Glob("/sys/class/video4linux/video*")
+	require.NoError(t, err)
+	refused := 0
+	for _, dir := range nodes {
+		if attribute(dir, "index") == "0" {
+			continue
+		}
+		_, err := openNode(filepath.Join("/dev", filepath.Base(dir)))
+		require.ErrorIs(t, err, errNotCamera)
+		t.Log(err)
+		refused++
+	}
+	if refused == 0 {
+		t.Skip("no camera of this machine has a second node")
+	}
 }
 
 // TestRealBusy starts a camera that somebody else has, which must neither hurt
