@@ -38,7 +38,7 @@ func (d *daemon) hanging() []string {
 	return reasons
 }
 
-// warnings says what is wrong with cameras that deliver, in words.
+// warnings says what is wrong with cameras, in words.
 func (d *daemon) warnings() []string {
 	var reasons []string
 	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {

@@ -44,6 +44,8 @@ func TestVirtualPi(t *testing.T) {
 
 	p.step("camera tests", func() { p.cameraTests("^TestReal") })
 	p.step("list", p.list)
+	p.step("wrong setting", p.wrongSetting)
+
 	p.start("/arm64/vitedge", "auto")
 	p.step("identity", func() { p.identity("neon") })
 	p.step("controls", p.controls)
@@ -152,6 +154,7 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 	root.File("auto.yaml", 0o644, []byte(p.config("auto", "auto", 0)))
 	root.File("mjpeg.yaml", 0o644, []byte(p.config("Test Camera", "mjpeg", 0)))
 	root.File("link.yaml", 0o644, []byte(p.config(webcamLink, "auto", 0)))
+	root.File("wrong.yaml", 0o644, []byte(strings.Replace(p.config("auto", "auto", 0), "brightness: 42", "brightness: 101", 1)))
 	root.File("frozen.yaml", 0o644, []byte(p.config("/dev/video0", "auto", 5*time.Second)))
 	for _, b := range []struct {
 		arch    string
@@ -386,6 +389,20 @@ func (p *pi) list() {
 	require.Equal(p.t, []string{"MJPG 160x120", "MJPG 320x240", "MJPG 640x480", "YUYV 160x120", "YUYV 320x240", "YUYV 640x480"}, modes)
 	require.Len(p.t, d.Controls, 1)
 	require.Equal(p.t, camera.Control{Name: "brightness", Max: 100, Step: 1, Value: 50}, d.Controls[0])
+}
+
+// wrongSetting has a control out of the range that only the driver knows. The
+// daemon runs, and the status says what to do.
+func (p *pi) wrongSetting() {
+	p.listen()
+	require.Zero(p.t, p.machine.Run("/arm64/vitedge run --config /wrong.yaml & pid=$!"))
+	p.until("cam/availability", "offline")
+	p.next("the reason", "status", func(payload string) bool {
+		return strings.Contains(payload, "camera cam is down: camera "+webcamLink) &&
+			strings.Contains(payload, "control brightness is 101; want 0 to 100 in steps of 1")
+	})
+	require.Zero(p.t, p.machine.Run("kill $pid; wait $pid"))
+	p.until("availability", "offline")
 }
 
 // controls checks that those of the configuration reach the webcam.

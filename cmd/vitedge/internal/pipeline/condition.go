@@ -8,10 +8,11 @@ import (
 	"vitedge/camera"
 )
 
-// condition is what is wrong with a camera that delivers, empty if nothing is.
+// condition is what is wrong with a camera, empty if nothing is.
 // Single frames may be bad; the condition is that of several in a row.
 type condition struct {
 	mu     sync.Mutex
+	down   string // why it delivers nothing; empty if it does
 	now    string
 	seen   string // of the last frames
 	streak int    // how many those were
@@ -55,18 +56,30 @@ func (c *condition) see(frame string) bool {
 	return true
 }
 
-func (c *condition) clear() {
+// fails notes that the camera delivers nothing.
+func (c *condition) fails(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now, c.seen, c.streak = "", "", 0
+	c.down, c.now, c.seen, c.streak = err.Error(), "", "", 0
 }
 
-// Warning says what is wrong with a camera that delivers, in words that follow
-// its name; empty is nothing.
+// delivers notes that it does again.
+func (c *condition) delivers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = ""
+}
+
+// Warning says what is wrong with a camera, in words that follow its name; empty
+// is nothing.
 func (p *Pipeline) Warning() string {
-	p.condition.mu.Lock()
-	defer p.condition.mu.Unlock()
-	return warnings[p.condition.now]
+	c := &p.condition
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down != "" {
+		return "is down: " + c.down
+	}
+	return warnings[c.now]
 }
 
 // sees notes the condition of a frame and logs the camera's when it is another
@@ -114,6 +127,7 @@ func (p *Pipeline) refused(err error) error {
 // believed notes that a frame shows what is before the camera.
 func (p *Pipeline) believed() {
 	p.doubt = doubt{}
+	p.condition.delivers()
 	p.isUp()
 }
 

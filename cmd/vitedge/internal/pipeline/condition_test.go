@@ -249,10 +249,10 @@ func TestStaleAtTheModel(t *testing.T) {
 	require.Equal(t, []bool{true}, r.up)
 }
 
-// TestGoneIsNoWarning: a camera that is down is not said to be anything else.
-func TestGoneIsNoWarning(t *testing.T) {
-	f, r, _ := play(t, append(append(lit(1), times(6, take{level: 7, luma: 99})...), take{err: camera.ErrGone})...)
-	require.Equal(t, warnings[Frozen], f.seen[len(f.seen)-2])
-	require.Empty(t, f.seen[len(f.seen)-1])
-	require.Equal(t, []bool{true, false}, r.up)
+// TestDownSaysWhy: a camera that is down is not said to be anything else.
+func TestDownSaysWhy(t *testing.T) {
+	takes := append(append(lit(1), times(6, take{level: 7, luma: 99})...), take{err: camera.ErrGone}, take{err: camera.ErrBusy})
+	f, r, _ := play(t, append(takes, lit(2)...)...)
+	require.Equal(t, []string{warnings[Frozen], "is down: camera is gone", "is down: camera is busy", "", ""}, f.seen[len(f.seen)-5:])
+	require.Equal(t, []bool{true, false, true}, r.up)
 }

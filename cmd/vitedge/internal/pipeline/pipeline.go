@@ -395,7 +395,7 @@ func (p *Pipeline) dropped(reason string, n uint64) {
 
 // down reports that the camera delivers no more. The camera itself logs why.
 func (p *Pipeline) down(err error) {
-	p.condition.clear()
+	p.condition.fails(err)
 	p.doubt = doubt{}
 	if p.isDown() {
 		p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)

@@ -190,9 +190,10 @@ func (p *Publisher) Available(src string, up bool) {
 	defer p.mu.Unlock()
 	s := p.sources[src]
 	s.up, s.known = up, true
-	payload := offline
-	if up {
-		payload = online
+	payload := online
+	if !up {
+		payload = offline
+		p.tally.outages++
 	}
 	p.o.Link.Retain(p.o.Topics.SourceAvailability(src), []byte(payload))
 }

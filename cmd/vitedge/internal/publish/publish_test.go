@@ -207,6 +207,8 @@ func TestStatus(t *testing.T) {
 	for i, reason := range pipeline.Reasons {
 		p.Dropped("cam", reason, 1<<i)
 	}
+	p.Available("cam", true)
+	p.Available("cam", false)
 	s := p.status(p.o.Started.Add(90*time.Second), Facts{QueueLen: 4, Dropped: 5, Reconnects: 6})
 	s.FPS = 0.33
 	p.publishStatus(s)
@@ -216,7 +218,7 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, fmt.Sprintf(`{"v":1,"session":"9f2c41d0","seq":1,"version":"1.2.3",`+
 		`"model":{"name":"vit-tiny","sha256":"ab12cd34%[1]s","latest":"ab12cd34%[1]s"},"kernel":"neon","uptime_s":90,"clock":"synced",`+
 		`"fps":0.33,"infer_ms_p50":10,"infer_ms_p95":19,"queue":{"len":4,"dropped":5},`+
-		`"frames":{"captured":83,"classified":20,"skipped":1,"stale":2,"corrupt":12,"truncated":8,"frozen":16,"failed":32,"dark":5,"black":5},`+
+		`"frames":{"captured":83,"classified":20,"skipped":1,"stale":2,"corrupt":12,"truncated":8,"frozen":16,"failed":32,"dark":5,"black":5},"outages":1,`+
 		`"temp_c":51.234,"throttled":["under-voltage","throttled-occurred"],"rss_bytes":%[2]d,"reconnects":6,"problems":[]}`,
 		strings.Repeat("0", 56), 10*os.Getpagesize()), got[0].payload)
 	require.Equal(t, "online", l.on("vitedge/pi/availability")[0].payload, "a status asserts that the device is there")

@@ -75,7 +75,7 @@ func (p *Publisher) status(now time.Time, f Facts) Status {
 		V: Version, Session: p.o.Session, Version: p.o.Version,
 		Model: StatusModel{model.Name, model.SHA256, cmp.Or(f.NextModel, model.SHA256)}, Kernel: model.Kernel,
 		UptimeS: int64(now.Sub(p.o.Started).Seconds()), Clock: p.clock(),
-		Queue: Queue{Len: f.QueueLen, Dropped: f.Dropped}, Frames: p.tally.frames,
+		Queue: Queue{Len: f.QueueLen, Dropped: f.Dropped}, Frames: p.tally.frames, Outages: p.tally.outages,
 		TempC: health.TemperatureC, RSSBytes: p.o.Machine.ResidentBytes(),
 		Reconnects: f.Reconnects, Problems: append([]string{}, f.Problems...),
 	}

@@ -10,9 +10,10 @@ import (
 
 // tally counts what a status message reports.
 type tally struct {
-	frames Frames
-	infer  [256]time.Duration // of the last inferences, a ring
-	n      uint64             // inferences ever
+	frames  Frames
+	outages uint64
+	infer   [256]time.Duration // of the last inferences, a ring
+	n       uint64             // inferences ever
 }
 
 func (t *tally) classified(infer time.Duration, light camera.Light) {

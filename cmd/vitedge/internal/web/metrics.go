@@ -24,6 +24,7 @@ type Metrics struct {
 	stages   *prometheus.HistogramVec
 	age      *prometheus.HistogramVec
 	up       *prometheus.GaugeVec
+	outages  *prometheus.CounterVec
 }
 
 var _ pipeline.Sink = (*Metrics)(nil)
@@ -76,13 +77,17 @@ func NewMetrics(s Sources) *Metrics {
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vitedge_camera_up", Help: "Whether the camera delivers frames.",
 		}, []string{"camera"}),
+		outages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vitedge_camera_outages_total", Help: "Times that the camera delivered nothing any more, or nothing to believe.",
+		}, []string{"camera"}),
 	}
-	m.registry.MustRegister(m.classify, m.dropped, m.poor, m.changes, m.stages, m.age, m.up,
+	m.registry.MustRegister(m.classify, m.dropped, m.poor, m.changes, m.stages, m.age, m.up, m.outages,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, name := range s.Cameras { // series exist from the start, so that rates are right
 		m.classify.WithLabelValues(name)
 		m.changes.WithLabelValues(name)
 		m.up.WithLabelValues(name)
+		m.outages.WithLabelValues(name)
 		for _, reason := range pipeline.Reasons {
 			m.dropped.WithLabelValues(name, reason)
 		}
@@ -168,9 +173,10 @@ func (m *Metrics) Dropped(source, reason string, n uint64) {
 
 // Available shows whether a camera delivers.
 func (m *Metrics) Available(source string, up bool) {
-	value := 0.0
-	if up {
-		value = 1
+	value := 1.0
+	if !up {
+		value = 0
+		m.outages.WithLabelValues(source).Inc()
 	}
 	m.up.WithLabelValues(source).Set(value)
 }

@@ -181,6 +181,7 @@ func TestMetrics(t *testing.T) {
 	night.Light = camera.Black
 	m.Classified(night)
 	m.Dropped("cam", pipeline.Stale, 3)
+	m.Available("cam", false)
 	m.Available("cam", true)
 	s := newServer(t, func(o *Options) { o.Metrics = m.Gatherer() })
 	w := get(s, "/metrics")
@@ -197,6 +198,7 @@ func TestMetrics(t *testing.T) {
 		`vitedge_frames_dropped_total{camera="cam",reason="stale"} 3`,
 		`vitedge_frames_dropped_total{camera="cam",reason="corrupt"} 0`,
 		`vitedge_camera_up{camera="cam"} 1`,
+		`vitedge_camera_outages_total{camera="cam"} 1`,
 		`vitedge_stage_duration_seconds_count{camera="cam",stage="infer"} 2`,
 		`vitedge_stage_duration_seconds_sum{camera="cam",stage="infer"} 0.004`,
 		`vitedge_outbox_messages 2`, `vitedge_outbox_dropped_total 3`, `vitedge_mqtt_connected 1`, `vitedge_commands_dropped_total 7`,
