@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"io"
 	"log/slog"
 	"net/http"
@@ -22,7 +26,9 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/brokertest"
+	"vitedge/cmd/vitedge/internal/config"
 	"vitedge/cmd/vitedge/internal/publish"
 )
 
@@ -323,6 +329,51 @@ func TestNoDiskWrites(t *testing.T) {
 
 // TestTwoCameras guards that cameras have topics, settings and states of their
 // own while they share the model.
+// TestCameraConfig: every key of a camera means what it says.
+func TestCameraConfig(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	c := config.Camera{
+		Source: "auto", Format: "mjpeg", Width: 1280, Height: 720, FPS: 7.5, Loop: true, Crop: []float64{0.125, 0.25, 0.5, 0.75},
+		Rotate: 270, Flip: "both", Controls: map[string]int{"gain": 3},
+	}
+	got, err := cameraConfig(c, 224, log)
+	require.NoError(t, err)
+	require.Equal(t, camera.Config{
+		Source: "auto", Format: camera.MJPG, Width: 1280, Height: 720, Cover: 224, FPS: 7.5, Loop: true, Controls: map[string]int{"gain": 3},
+		View: camera.View{Crop: camera.Region{X: 0.125, Y: 0.25, Width: 0.5, Height: 0.75}, Turn: 270, FlipX: true, FlipY: true}, Log: log,
+	}, got)
+	for flip, want := range map[string][2]bool{"none": {false, false}, "horizontal": {true, false}, "vertical": {false, true}} {
+		got, err := cameraConfig(config.Camera{Format: "auto", Flip: flip}, 224, log)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]bool{got.View.FlipX, got.View.FlipY}, flip)
+		require.Zero(t, got.Format)
+	}
+	_, err = cameraConfig(config.Camera{Format: "h264"}, 224, log)
+	require.ErrorContains(t, err, `"h264" is not supported`)
+}
+
+// TestCrop looks at one half of a picture.
+func TestCrop(t *testing.T) {
+	img := image.NewRGBA(image.Rect(0, 0, 40, 20))
+	draw.Draw(img, img.Rect, image.NewUniform(color.RGBA{220, 20, 20, 255}), image.Point{}, draw.Src)
+	draw.Draw(img, image.Rect(20, 0, 40, 20), image.NewUniform(color.RGBA{20, 20, 220, 255}), image.Point{}, draw.Src)
+	var data bytes.Buffer
+	require.NoError(t, png.Encode(&data, img))
+	dir := t.TempDir()
+	for _, name := range []string{"left", "right"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), data.Bytes(), 0o600))
+	}
+
+	b := brokertest.Start(t)
+	s := b.Subscribe("#")
+	file := configFile(t, "cameras:\n  left: {source: 'file:"+dir+"/left.png', crop: [0, 0, 0.5, 1]}\n  right: {source: 'file:"+dir+"/right.png', crop: [0.5, 0, 0.5, 1], rotate: 90, flip: both}\n")
+	args := colors(t, b.URL(), "grey")
+	args = append(args[:2:2], args[4:]...) // without --camera
+	startDaemon(t, nil, append([]string{"--config", file, "--interval", "5ms"}, args...)...)
+	s.UntilOn("vitedge/pi/left/state", `"label":"red"`)
+	s.UntilOn("vitedge/pi/right/state", `"label":"blue"`)
+}
+
 func TestTwoCameras(t *testing.T) {
 	b := brokertest.Start(t)
 	s := b.Subscribe("#")
