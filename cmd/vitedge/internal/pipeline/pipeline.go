@@ -25,8 +25,14 @@ import (
 // slice is how often a pipeline that waits shows that it is alive.
 const slice = 5 * time.Second
 
-// errorPause is the time that a frame that could not be used costs.
-const errorPause = 10 * time.Millisecond
+const (
+	// errorPause is the time that a frame that could not be used costs: a folder
+	// of nothing but broken pictures must not keep a core busy.
+	errorPause = 10 * time.Millisecond
+	// retryPause is the longest time until the next frame is tried in its place,
+	// however long the interval between inferences is.
+	retryPause = 200 * time.Millisecond
+)
 
 // Classifier is the model as one camera sees it.
 type Classifier interface {
@@ -263,8 +269,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			return nil
 		} else if err != nil {
 			asked.fail(err)
-			// A folder of nothing but broken pictures must not keep a core busy.
-			due = due.Add(errorPause)
+			due = time.Now().Add(min(s.Interval, retryPause) + errorPause)
 		}
 	}
 }
@@ -355,7 +360,8 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	if err != nil {
 		p.dropped(Failed, 1)
 		p.failed(err)
-		return err
+		asked.fail(err)
+		return nil
 	}
 	p.failure = ""
 	light := p.inspector.Light(report.Luma)

@@ -8,6 +8,8 @@ import (
 	"image/jpeg"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,7 +130,7 @@ func (r *recorder) Available(_ string, up bool) {
 func (r *recorder) get() recorder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return recorder{labels: append([]string(nil), r.labels...), up: append([]bool(nil), r.up...), asked: r.asked}
+	return recorder{labels: slices.Clone(r.labels), up: slices.Clone(r.up), dropped: maps.Clone(r.dropped), asked: r.asked}
 }
 
 var quick = Settings{Enabled: true, Top: 2, Threshold: 0.5, Rule: Rule{Votes: 2, Window: 3, Heartbeat: time.Hour}}
@@ -201,6 +203,35 @@ func TestFirstOpenFails(t *testing.T) {
 func TestEndsWhileWaitingForAFrame(t *testing.T) {
 	p, _ := newTest(&script{}, &byPixel{}, quick)
 	require.NoError(t, start(t, p)())
+}
+
+// TestBadFramesDoNotWait: what could not be classified is made up for by the
+// next frame, and a camera that was away is asked again, an hour's interval or
+// not.
+func TestBadFramesDoNotWait(t *testing.T) {
+	s := &script{steps: []any{
+		camera.ErrCorrupt, frame(1, 3), fmt.Errorf("video0: %w", camera.ErrGone), context.DeadlineExceeded, frame(2, 1), frame(3, 2),
+	}}
+	settings := quick
+	settings.Interval = time.Hour
+	p, r := newTest(s, &byPixel{err: map[byte]error{3: camera.ErrCorrupt}}, settings)
+	start(t, p)
+	eventually(t, "a label", func() bool { return len(r.get().labels) > 0 })
+	require.Equal(t, []string{"class 1"}, r.get().labels)
+	require.Equal(t, uint64(2), r.get().dropped[Corrupt])
+}
+
+// TestModelFailureWaits: a model that fails is not asked more often for it.
+func TestModelFailureWaits(t *testing.T) {
+	s := &script{steps: []any{frame(0, 3), frame(1, 3)}}
+	settings := quick
+	settings.Interval = time.Hour
+	c := &byPixel{err: map[byte]error{3: errors.New("logit 0 is NaN")}}
+	p, r := newTest(s, c, settings)
+	start(t, p)
+	eventually(t, "the failure", func() bool { return r.get().dropped[Failed] == 1 })
+	require.ErrorContains(t, p.Classify(t.Context()), "logit 0 is NaN")
+	require.Equal(t, int32(2), c.asked.Load())
 }
 
 func TestInterval(t *testing.T) {
