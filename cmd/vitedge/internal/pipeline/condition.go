@@ -14,6 +14,7 @@ type condition struct {
 	mu     sync.Mutex
 	down   string // why it delivers nothing; empty if it does
 	now    string
+	why    string // in words, of the frame that made it so
 	seen   string // of the last frames
 	streak int    // how many those were
 }
@@ -42,7 +43,7 @@ var warnings = map[string]string{
 // see takes the condition of one more frame and reports whether that of the
 // camera is another now. Frozen has been going on for a while when it is first
 // seen.
-func (c *condition) see(frame string) bool {
+func (c *condition) see(frame string, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if frame != c.seen {
@@ -52,7 +53,10 @@ func (c *condition) see(frame string) bool {
 	if frame == c.now || c.streak < steady && frame != Frozen {
 		return false
 	}
-	c.now = frame
+	c.now, c.why = frame, ""
+	if err != nil {
+		c.why = " (" + err.Error() + ")"
+	}
 	return true
 }
 
@@ -79,13 +83,16 @@ func (p *Pipeline) Warning() string {
 	if c.down != "" {
 		return "is down: " + c.down
 	}
-	return warnings[c.now]
+	if c.now == "" {
+		return ""
+	}
+	return warnings[c.now] + c.why
 }
 
 // sees notes the condition of a frame and logs the camera's when it is another
 // one. It reports whether it is.
 func (p *Pipeline) sees(frame string, err error) bool {
-	if !p.condition.see(frame) {
+	if !p.condition.see(frame, err) {
 		return false
 	}
 	if frame == "" {

@@ -128,7 +128,7 @@ func TestStaleFramesAreNotClassified(t *testing.T) {
 	require.NotContains(t, r.labels, "class 201")
 	require.Len(t, r.labels, 7)
 	require.Equal(t, []string{"WARN camera gives frames that are too old", "INFO camera shows what it should"}, logged)
-	require.Equal(t, warnings[Stale], f.seen[5])
+	require.Equal(t, warnings[Stale]+" (stale frame: captured 2s ago; want at most 2s)", f.seen[5])
 	require.Empty(t, f.seen[len(f.seen)-1])
 }
 
@@ -143,7 +143,7 @@ func TestFrozenCamera(t *testing.T) {
 	require.Equal(t, []int{6, 11}, f.again)
 	require.Equal(t, "WARN camera "+warnings[Frozen], logged[0])
 	require.Len(t, logged, 1)
-	require.Equal(t, warnings[Frozen], f.seen[6], "the status says so")
+	require.Equal(t, warnings[Frozen]+" (frozen camera: the same 8 bytes for 3s)", f.seen[6], "the status says so")
 
 	still.name = "still.png"
 	_, r, _ = play(t, times(10, still)...)
@@ -180,7 +180,7 @@ func TestCorruptFramesAreAWarning(t *testing.T) {
 	f, r, logged := play(t, append(append(lit(1), bad...), lit(4)[1:]...)...)
 	require.Equal(t, map[string]uint64{Corrupt: 3, Truncated: 2}, r.dropped, "each is counted once")
 	require.Equal(t, []string{"WARN camera gives corrupt frames", "INFO camera shows what it should"}, logged)
-	require.Equal(t, warnings[Corrupt], f.seen[5])
+	require.Equal(t, warnings[Corrupt]+" (x: corrupt frame)", f.seen[5], "with the first cause")
 }
 
 // TestNothingToBelieve has a camera lose its way for minutes. It counts as gone,
@@ -253,6 +253,6 @@ func TestStaleAtTheModel(t *testing.T) {
 func TestDownSaysWhy(t *testing.T) {
 	takes := append(append(lit(1), times(6, take{level: 7, luma: 99})...), take{err: camera.ErrGone}, take{err: camera.ErrBusy})
 	f, r, _ := play(t, append(takes, lit(2)...)...)
-	require.Equal(t, []string{warnings[Frozen], "is down: camera is gone", "is down: camera is busy", "", ""}, f.seen[len(f.seen)-5:])
+	require.Equal(t, []string{warnings[Frozen] + " (frozen camera: the same 8 bytes for 3s)", "is down: camera is gone", "is down: camera is busy", "", ""}, f.seen[len(f.seen)-5:])
 	require.Equal(t, []bool{true, false, true}, r.up)
 }
