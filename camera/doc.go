@@ -13,8 +13,9 @@
 // so nothing of the driver's memory ever reaches the owner.
 //
 // A [Frame] is decoded only if somebody wants to look at it. [Frame.Decode]
-// costs nothing for raw formats; a [Picture] converts row by row on demand,
-// so a full RGB picture never exists. Pictures satisfy, structurally, every
+// costs nothing for raw formats; a [Picture] converts row by row on demand, or
+// in bands of columns if it is turned, so a full RGB picture of a camera's frame
+// never exists. Pictures satisfy, structurally, every
 // interface that asks for Size and RowRGB.
 //
 // An [Inspector] beside the loop tells frames that show what is before the
@@ -44,7 +45,8 @@
 //
 // A camera that comes back is found again by its name, by its product and
 // serial number if it was named by a node, or by being there if it was not
-// named at all. Between attempts nothing is held and nothing is polled.
+// named at all. Between attempts nothing is held and nothing is polled. An owner
+// to whom frames come that it cannot believe has it opened again: [Reopener].
 //
 // # Where things are
 //
