@@ -30,6 +30,12 @@ func TestSnapshot(t *testing.T) {
 	_, err = Snapshot(t.Context(), Config{Source: "test:none"}, 0)
 	require.ErrorContains(t, err, "not known")
 
+	path := t.TempDir() + "/broken.jpg"
+	require.NoError(t, os.WriteFile(path, []byte("hello"), 0o600))
+	_, err = Snapshot(t.Context(), Config{Source: "file:" + path}, 0)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "broken.jpg")
+
 	// The frame outlives the camera, and the camera is closed.
 	closed := 0
 	shared := &Frame{Width: 1, Height: 1, Data: []byte{7}}

@@ -73,7 +73,7 @@ func TestUsage(t *testing.T) {
 		"demo --config x":       `vitedge: unknown flag: --config; see vitedge demo --help`,
 		"demo --set log.level":  `vitedge: --set is "log.level"; want KEY=VALUE; see vitedge demo --help`,
 		"mqtt cleanup --set":    `vitedge: flag needs an argument: --set; see vitedge mqtt cleanup --help`,
-		"classify":              `vitedge: no picture is named; see vitedge classify --help`,
+		"classify":              `vitedge: no picture is named, and no --camera; see vitedge classify --help`,
 		"bench --iterations 0x": `vitedge: invalid argument "0x" for "--iterations" flag: strconv.ParseInt: parsing "0x": invalid syntax; see vitedge bench --help`,
 	} {
 		var stdout, stderr bytes.Buffer

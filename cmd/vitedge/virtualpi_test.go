@@ -44,6 +44,7 @@ func TestVirtualPi(t *testing.T) {
 
 	p.step("camera tests", func() { p.cameraTests("^TestReal") })
 	p.step("list", p.list)
+	p.step("one picture", p.onePicture)
 	p.step("wrong setting", p.wrongSetting)
 
 	p.start("/arm64/vitedge", "auto")
@@ -389,6 +390,16 @@ func (p *pi) list() {
 	require.Equal(p.t, []string{"MJPG 160x120", "MJPG 320x240", "MJPG 640x480", "YUYV 160x120", "YUYV 320x240", "YUYV 640x480"}, modes)
 	require.Len(p.t, d.Controls, 1)
 	require.Equal(p.t, camera.Control{Name: "brightness", Max: 100, Step: 1, Value: 50}, d.Controls[0])
+}
+
+// onePicture has the program classify what the webcam shows, without a daemon.
+func (p *pi) onePicture() {
+	before := len(p.machine.Console())
+	require.Zero(p.t, p.machine.Run("/arm64/vitedge classify --model /model.safetensors --top 1 --camera 'Test Camera'"))
+	lines := p.machine.Console()[before:]
+	require.GreaterOrEqual(p.t, len(lines), 2)
+	require.Equal(p.t, "Test Camera", lines[0])
+	require.Contains(p.t, lines[1], p.known[cameratest.YUYV][p.shown][0].Label)
 }
 
 // wrongSetting has a control out of the range that only the driver knows. The
