@@ -208,9 +208,38 @@ func TestPageFitsAPhone(t *testing.T) {
 		small := eval[[]string](b, `[...document.querySelectorAll('button, .tools a, #range label')].filter(e => !e.hidden).map(e => [e.id || e.textContent, e.getBoundingClientRect()])
 			.filter(([, r]) => r.width < 24 || r.height < 24).map(([name]) => name)`)
 		require.Empty(t, small, "targets smaller than 24 pixels (WCAG 2.5.8)")
+		for _, seconds := range []int{60, 180, 600} {
+			b.do(chromedp.Click(fmt.Sprintf(`#range input[value="%d"]`, seconds)))
+			require.Empty(t, eval[[]string](b, crowded), "times of the charts' axes at a width of %d", width)
+		}
 	}
 	require.Empty(t, b.found())
 }
+
+// crowded lists neighboring times of an axis that touch each other. It watches
+// what the charts write until each has written the last one.
+const crowded = `new Promise(done => {
+	const proto = CanvasRenderingContext2D.prototype, write = proto.fillText, axes = new Map(), found = [];
+	const waiting = new Set(['timeline-chart', 'stages-chart']);
+	proto.fillText = function(text, x, y) {
+		write.call(this, text, x, y);
+		const id = this.canvas.id, width = this.measureText(text).width;
+		const left = { left: x, center: x - width / 2, right: x - width }[this.textAlign];
+		if (!waiting.has(id)) return;
+		axes.get(id)?.push({ text, y, left, right: left + width });
+		if (text !== 'now') return;
+		if (!axes.has(id)) { // the next drawing is watched from its beginning
+			axes.set(id, []);
+			return;
+		}
+		waiting.delete(id);
+		const texts = axes.get(id).filter(a => a.y === y);
+		texts.forEach((a, i) => { if (i && a.left < texts[i - 1].right + 8) found.push(texts[i - 1].text + ' | ' + a.text) });
+		if (waiting.size) return;
+		proto.fillText = write;
+		done(found);
+	};
+})`
 
 // TestPageIsAccessible checks names, landmarks, order of focus and contrast.
 func TestPageIsAccessible(t *testing.T) {
@@ -270,6 +299,17 @@ func TestPageIsAccessible(t *testing.T) {
 			ratio := contrastRatio(flatten(append(x.Fore, x.Back...)), flatten(x.Back))
 			require.GreaterOrEqualf(t, ratio, 4.5, "%q in the %s theme", x.Text, theme)
 		}
+		// What the charts draw, text first; lines and dots need 3 (WCAG 1.4.11).
+		for _, c := range []struct {
+			fore, back string
+			least      float64
+		}{
+			{"soft", "card", 4.5}, {"text", "tint", 4.5}, {"text", "tint2", 4.5}, {"card", "accent", 4.5},
+			{"accent", "card", 3}, {"fault", "card", 3},
+		} {
+			colors := eval[[][4]float64](b, fmt.Sprintf(`[%q, %q].map(name => (%s)(getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()))`, c.fore, c.back, rgba))
+			require.GreaterOrEqualf(t, contrastRatio(flatten(colors[:1]), flatten(colors[1:])), c.least, "%s on %s in the %s theme", c.fore, c.back, theme)
+		}
 		require.Equal(t, "none", eval[string](b, `getComputedStyle(document.querySelector('#bars .fill')).transitionProperty`))
 	}
 	require.Empty(t, b.found())
@@ -281,10 +321,13 @@ type coloredText struct {
 	Fore, Back [][4]float64 // red, green, blue to 255, alpha to 1
 }
 
+// rgba is a function of JavaScript that takes a CSS color apart.
+const rgba = `c => { const x = new OffscreenCanvas(1, 1).getContext('2d'); x.fillStyle = c; x.fillRect(0, 0, 1, 1); const d = x.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255] }`
+
 // contrast lists every visible text with its color and the backgrounds behind
 // it. What is behind those is taken for white, as a picture may be.
 const contrast = `(() => {
-	const rgba = c => { const x = new OffscreenCanvas(1, 1).getContext('2d'); x.fillStyle = c; x.fillRect(0, 0, 1, 1); const d = x.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255] };
+	const rgba = ` + rgba + `;
 	const found = [];
 	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 	while (walk.nextNode()) {

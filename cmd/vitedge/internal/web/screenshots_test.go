@@ -66,8 +66,8 @@ func takeScreenshots(t *testing.T) {
 		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.theme}},
 		})
-		b.until("a sure answer that has stood for a second", fmt.Sprintf(
-			`innerWidth === %d && parseInt(document.querySelector('#bars .first .score')?.textContent) >= 90 && /for [12] s/.test(document.querySelector('#since').textContent)`+
+		b.until("a sure answer that has stood for a second, and bars at rest", fmt.Sprintf(
+			`innerWidth === %d && !document.getAnimations().some(a => a.transitionProperty === 'transform' && a.effect.target.tagName === 'LI') && parseInt(document.querySelector('#bars .first .score')?.textContent) >= 90 && /for [12] s/.test(document.querySelector('#since').textContent)`+
 				` && document.querySelector('#label').textContent !== 'nothing'`, s.width))
 		var data []byte
 		for quality := int64(90); quality == 90 || len(data) > maxShot; quality -= 6 {

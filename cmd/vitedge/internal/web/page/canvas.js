@@ -47,3 +47,14 @@ export class Chart {
     this.draw(c, width, height, name => this.#colors.getPropertyValue(`--${name}`).trim());
   }
 }
+
+/** Writes the times of an axis that ends now, from left to right at height y. */
+export function past(c, seconds, left, right, y) {
+  const steps = seconds > 180 ? 2 : 3; // so that the times are round
+  for (let i = 0; i <= steps; i++) {
+    const s = Math.round(seconds * (1 - i / steps));
+    const text = s % 60 ? `${s} s` : `${s / 60} min`;
+    c.textAlign = i === 0 ? 'left' : i === steps ? 'right' : 'center';
+    c.fillText(i < steps ? text : 'now', left + (right - left) * i / steps, y);
+  }
+}

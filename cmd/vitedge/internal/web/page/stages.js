@@ -1,11 +1,11 @@
 // Where the time of a frame goes: a column for each second of the last minute,
 // and a table of the same minute.
 
-import { Chart } from './canvas.js';
+import { Chart, past } from './canvas.js';
 import { STAGES } from './camera.js';
 import { byId, element, say, ms } from './text.js';
 
-const SECONDS = 60, LEFT = 40, NAMES = ['Capture', 'Decode', 'Preprocess', 'Infer', 'Publish'];
+const SECONDS = 60, LEFT = 40, AXIS = 20, NAMES = ['Capture', 'Decode', 'Preprocess', 'Infer', 'Publish'];
 const HINTS = [
   'from the exposure until the pipeline takes the frame', 'from the camera’s format to rows of pixels',
   'to the size that the model takes', 'the model', 'until the message is with the broker’s link',
@@ -71,7 +71,7 @@ export class Stages {
     const wanted = ceiling(Math.max(Math.min(3 * most, Math.max(...sums, 0)), .1));
     this.#scale += (wanted - this.#scale) * .3; // the axis glides to its new end
     if (Math.abs(wanted - this.#scale) < .01 * wanted) this.#scale = wanted;
-    const top = 8, floor = height - 8;
+    const top = 8, floor = height - AXIS - 4;
     const y = value => floor - value / this.#scale * (floor - top);
     c.textAlign = 'right';
     c.lineWidth = 1;
@@ -85,10 +85,11 @@ export class Stages {
       c.fillStyle = color('soft');
       c.fillText(value ? String(+value.toPrecision(2)) : 'ms', LEFT - 10, at);
     }
+    past(c, SECONDS, LEFT, width, height - AXIS / 2 + 3);
     const step = (width - LEFT) / SECONDS;
     c.save();
     c.beginPath();
-    c.rect(LEFT, top, width - LEFT, height);
+    c.rect(LEFT, top, width - LEFT, floor - top);
     c.clip();
     for (const { s, stages } of columns) {
       const right = width - (now / 1000 - s - 1) * step;

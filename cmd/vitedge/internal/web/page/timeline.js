@@ -1,6 +1,6 @@
 // The last minutes: how sure the model was, and which label was stable when.
 
-import { Chart } from './canvas.js';
+import { Chart, past } from './canvas.js';
 import { byId, element, say, clock, percent, span } from './text.js';
 
 const BAND = 30, AXIS = 20, LEFT = 48, GAP = 10, TOP = 7;
@@ -137,13 +137,7 @@ export class Timeline {
       c.stroke();
       c.setLineDash([]);
     }
-    const steps = 3;
-    for (let i = 0; i <= steps; i++) {
-      const seconds = Math.round(this.#range / 1000 * (1 - i / steps));
-      c.textAlign = i === 0 ? 'left' : i === steps ? 'right' : 'center';
-      const text = seconds === 0 ? 'now' : seconds % 60 === 0 ? `${seconds / 60} min ago` : `${seconds} s ago`;
-      c.fillText(text, LEFT + (width - LEFT) * i / steps, height - AXIS / 2 + 3);
-    }
+    past(c, this.#range / 1000, LEFT, width, height - AXIS / 2 + 3);
   }
 
   // The line breaks where there were no predictions. Points closer than half a
