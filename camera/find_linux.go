@@ -160,7 +160,11 @@ func (f finder) candidates(source, same string) ([]found, error) {
 			return nil, fmt.Errorf("camera name %q means %d cameras: %s; use a name under /dev/v4l/by-path", source, len(out), join(out))
 		}
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) > 0:
+	case source == "auto":
+		return nil, fmt.Errorf("%w: this machine has no camera; the first that is plugged in will be used", ErrGone)
+	default:
 		return nil, fmt.Errorf("%w: %q is not there; this machine has %s", ErrGone, source, cmp.Or(join(all), "no camera"))
 	}
 	return out, nil

@@ -135,7 +135,7 @@ func TestFind(t *testing.T) {
 	}
 	_, err = newFakeMachine(t).candidates("auto", "")
 	require.ErrorIs(t, err, ErrGone)
-	require.ErrorContains(t, err, "this machine has no camera")
+	require.EqualError(t, err, "camera is gone: this machine has no camera; the first that is plugged in will be used")
 }
 
 // TestReplug moves a camera to another number, once found by node, once by

@@ -45,7 +45,8 @@ func (p *printer) print(topic string, payload []byte) {
 	defer p.mu.Unlock()
 	line := fmt.Sprintf("%s %s", topic, visible(payload))
 	if p.width != nil {
-		line = tidy(topic, payload, p.width(), p.colors)
+		// A terminal shows Ctrl-C as ^C, which the last message goes over.
+		line = "\r" + tidy(topic, payload, p.width(), p.colors)
 	}
 	if _, err := fmt.Fprintln(p.w, line); err != nil && p.err == nil {
 		p.err = err

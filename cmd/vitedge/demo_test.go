@@ -359,4 +359,9 @@ func TestPrinter(t *testing.T) {
 	p := newPrinter(&out, func() { t.Error("gone") })
 	p.print("a/cam/state", []byte(`{"v":1,"label":"frog"}`))
 	require.Equal(t, "a/cam/state {\"v\":1,\"label\":\"frog\"}\n", out.String(), "whole where no terminal is")
+
+	out.Reset()
+	p.width = func() int { return 80 }
+	p.print("a/availability", []byte("offline"))
+	require.Equal(t, "\ra/availability offline\n", out.String(), "over the ^C of a terminal")
 }
