@@ -94,9 +94,17 @@ mend.`
   vitedge --config /etc/vitedge/vitedge.yaml
   vitedge --model model.safetensors --camera auto --broker mqtt://127.0.0.1:1883`
 	cmd.AddCommand(newRun("run"), newDemo(), newClassify(), newCameras(), newBench(), newCheckConfig(), newDoctor(), newMQTT(), newVersion())
-	cmd.Version = programVersion()
-	cmd.SetVersionTemplate("vitedge {{.Version}}\n")
-	cmd.Flags().Bool("version", false, "print the version")
+	// Not cobra's: its template would have the linker keep the methods of every
+	// type, which is 2 MB.
+	version := cmd.Flags().Bool("version", false, "print the version")
+	daemon := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "vitedge", programVersion())
+			return err
+		}
+		return daemon(cmd, args)
+	}
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	addCompletions(cmd)

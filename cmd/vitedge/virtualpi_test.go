@@ -164,10 +164,7 @@ func newPi(t *testing.T, packages virtualpi.Packages) *pi {
 		root.Dir(b.arch)
 		p.step("build "+b.arch, func() {
 			program := compile(t, b.environ, "build", "-trimpath", "-ldflags=-s", ".")
-			require.LessOrEqual(t, len(program), 16_500_000, "bytes of the stripped program")
-			if b.arch == "arm64" {
-				require.LessOrEqual(t, len(program), 16_000_000, "bytes of the stripped program")
-			}
+			require.LessOrEqual(t, len(program), 15_000_000, "bytes of the stripped program")
 			root.File(b.arch+"/vitedge", 0o755, program)
 		})
 	}
