@@ -10,7 +10,7 @@ import (
 
 // The sheet of sprites: Columns squares of Sprite pixels a row.
 const (
-	Sprite  = 96
+	Sprite  = 128
 	Columns = 8
 )
 

@@ -1,11 +1,8 @@
 package scenes
 
 import (
-	"bytes"
 	"context"
 	"image"
-	"image/png"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -14,15 +11,14 @@ import (
 
 	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/engine"
+	"vitedge/testdata/demo"
 	"vitedge/vitlite"
 )
 
 const demoFolder = "../../../../testdata/demo/"
 
 func sheet(t testing.TB) image.Image {
-	file, err := os.ReadFile(demoFolder + "sprites.png")
-	require.NoError(t, err)
-	m, err := png.Decode(bytes.NewReader(file))
+	m, err := demo.Sprites()
 	require.NoError(t, err)
 	return m
 }
@@ -311,7 +307,7 @@ func TestRefused(t *testing.T) {
 		{config: camera.Config{FPS: -1}, want: "-1"},
 		{config: camera.Config{View: camera.View{Turn: 1}}, want: "rotation is 1"},
 		{sheet: image.NewRGBA(image.Rect(0, 0, 100, 96)), want: "100x96"},
-		{sheet: image.NewRGBA(image.Rect(0, 0, 768, 96)), want: "is empty"},
+		{sheet: image.NewRGBA(image.Rect(0, 0, Columns*Sprite, Sprite)), want: "is empty"},
 	} {
 		if c.sheet == nil {
 			c.sheet = sheet(t)
