@@ -27,6 +27,12 @@ func TestDemo(t *testing.T) {
 	require.True(t, int8.Quantized())
 	require.Equal(t, float.SHA256, int8.SourceSHA256, "emoji.safetensors was made of other weights")
 
+	for name, most := range map[string]int64{"float/model.safetensors": 12e6, "emoji.safetensors": 3.5e6} {
+		info, err := os.Stat(filepath.Join(demo, name))
+		require.NoError(t, err)
+		require.Less(t, info.Size(), most, name)
+	}
+
 	names, classes := demoPictures(t)
 	require.Len(t, names, len(int8.Labels), "one picture a class")
 	names, classes = some(names), some(classes)

@@ -5,7 +5,8 @@
 5,000 camera pictures of 320x240 are rendered into the work folder, as JPEG
 files, with seeds and patterns of the background that training never used.
 timm's float model answers them here; quantize makes the int8 model, and
-`quantize verify` compares both on the same files with Go.
+`quantize verify` compares both on the same files with Go. Of the training it
+needs what train.py leaves in float/: the weights and training.json.
 """
 
 import argparse
@@ -163,15 +164,16 @@ def schedule(curve):
     return "".join(parts)
 
 
-def readme(recipe_name, recipe, m, state):
+def readme(recipe_name, recipe, m, training):
     v = m["verified"]
     size = {f: (HERE / f).stat().st_size / 1e6 for f in ("float/model.safetensors", "emoji.safetensors")}
     labels = train.labels_of(recipe)
     option = "" if recipe_name == "full" else f" --recipe {recipe_name}"
     _, others, unknown = train.emoji_of(recipe)
-    last = state["curve"][-1]
+    last = training["curve"][-1]
     scenes = recipe.chunks * recipe.chunk
-    trained = f"{recipe.chunks} chunks of {recipe.chunk:,} scenes ({scenes:,} in all), each shown {recipe.repeats} times: {last['step']:,} steps of {recipe.batch}.{schedule(state['curve'])}"
+    trained = f"{recipe.chunks} chunks of {recipe.chunk:,} scenes ({scenes:,} in all), each shown {recipe.repeats} times: {last['step']:,} steps of {recipe.batch}.{schedule(training['curve'])}"
+    note = f"{training['note']}\n\n" if "note" in training else ""
     return f"""# A model of our own: emoji in front of a camera
 <!-- Written by evaluate.py. -->
 A plain Vision Transformer, trained from scratch on rendered scenes, that tells {recipe.classes} emoji and "{render.NOTHING}" apart. Hold up a phone or a printed card with one of them: {", ".join(labels[:-1])}.
@@ -181,14 +183,14 @@ A plain Vision Transformer, trained from scratch on rendered scenes, that tells 
 | file | what |
 |---|---|
 | `emoji.safetensors` | the int8 model, {size["emoji.safetensors"]:.2f} MB |
-| `float/` | what it was made of, as timm writes it: `config.json`, `model.safetensors` ({size["float/model.safetensors"]:.2f} MB), `labels.txt` |
+| `float/` | what it was made of, as timm writes it: `config.json`, `model.safetensors` ({size["float/model.safetensors"]:.2f} MB), `labels.txt`; `training.json`, its recipe and learning curve |
 | `pictures/` | one picture of each class, rendered with seeds of their own and not picked; `labels.csv` has their classes |
-| `sprites.png` | the glyphs in the order of the labels: squares of 96 pixels with transparent ground, eight a row |
+| `sprites.png` | the glyphs in the order of the labels: squares of {render.TEXTURE} pixels with transparent ground, eight a row |
 | `emoji.tsv`, `others.tsv` | the classes, chosen to differ in color and shape; emoji that are shown as "{render.NOTHING}" |
 | `render.py` | the scenes |
 | `train.py`, `evaluate.py`, `pictures.py` | the training; the figures and this page; the pictures and sprites |
 | `demo.go` | the model and the sprites, embedded for `vitedge demo` |
-| `LICENSE` | of the font whose glyphs are shown |
+| `LICENSE` | the SIL Open Font License 1.1 of Noto Color Emoji, whose glyphs these pictures show |
 
 ## Make it again
 
@@ -201,6 +203,8 @@ A plain Vision Transformer, trained from scratch on rendered scenes, that tells 
 Training saves its state after every chunk, and the same command goes on from there. It takes a GPU where there is one. The seeds make a run repeatable on the same machine; another CPU rounds otherwise and ends in other weights of the same quality.
 
 ## What the camera sees
+![rocket](pictures/rocket.jpg) ![octopus](pictures/octopus.jpg) ![nothing](pictures/nothing.jpg)
+
 A scene is a card, a large sheet or a phone with one glyph of Noto Color Emoji, in front of smooth noise and patterns, seen in perspective. Difficulty, drawn evenly from 0 to 1, widens what is random, from what somebody shows who takes care to what a person can still name:
 
 | | at difficulty 0 | at difficulty 1 |
@@ -235,7 +239,7 @@ Held-out pictures come from seeds that training never used and have two more pat
 | weights | exponential moving average, {recipe.ema:g} a step |
 | seed | {recipe.seed}; scenes from {render.TRAIN.seed:,}, validation {render.VALIDATION.seed:,}, held out {render.HELD_OUT.seed:,}, pictures {render.EXAMPLES.seed:,} |
 
-![Learning curve](curve.svg)
+{note}![Learning curve](curve.svg)
 
 ## Accuracy
 On {v["images"]:,} held-out pictures, float model with timm:
@@ -268,16 +272,17 @@ With a threshold on the score. The last column is the weak side of a model this 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=train.RECIPES, default="full")
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder that train.py worked in")
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder of the held-out pictures")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    state = torch.load(args.work / "checkpoint.pt", map_location="cpu")
-    recipe = train.Recipe(**state["recipe"])
+    training = json.loads((HERE / "float" / "training.json").read_text())
+    recipe = train.Recipe(**training["recipe"])
     m = measure(recipe, args.work)
-    (HERE / "curve.svg").write_text(curve_svg(state["curve"]))
-    (HERE / "README.md").write_text(readme(args.recipe, recipe, m, state))
+    (HERE / "curve.svg").write_text(curve_svg(training["curve"]))
+    (HERE / "README.md").write_text(readme(args.recipe, recipe, m, training))
+    print(m["difficulty"])
     print(f"float top-1 {percent(m['float_top1'], 2)}, int8 agreement {percent(m['verified']['agreement'], 2)}")
 
 

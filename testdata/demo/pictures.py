@@ -9,23 +9,20 @@ each class as drawn, none picked, and labels.csv for `quantize verify`.
 
 import argparse
 
-import numpy as np
 import torch
 from PIL import Image
 
 import render
 import train
 
-SPRITE = 96  # pixels
 COLUMNS = 8
 
 
 def sprites(emoji):
-    rows = -(-len(emoji) // COLUMNS)
-    sheet = Image.new("RGBA", (COLUMNS * SPRITE, rows * SPRITE))
+    side, rows = render.TEXTURE, -(-len(emoji) // COLUMNS)
+    sheet = Image.new("RGBA", (COLUMNS * side, rows * side))
     for i, (_, text) in enumerate(emoji):
-        glyph = Image.fromarray(np.asarray(render.rasterize(text))).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
-        sheet.paste(glyph, (i % COLUMNS * SPRITE, i // COLUMNS * SPRITE))
+        sheet.paste(Image.fromarray(render.rasterize(text)), (i % COLUMNS * side, i // COLUMNS * side))
     return sheet
 
 
@@ -44,9 +41,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=train.RECIPES, default="full")
     recipe = train.RECIPES[parser.parse_args().recipe]
-    # 256 colors are a sixth of the bytes, and every program has them in it.
-    sheet = sprites(train.emoji_of(recipe)[0]).quantize(256, method=Image.Quantize.FASTOCTREE)
-    sheet.save(train.HERE / "sprites.png", optimize=True)
+    sprites(train.emoji_of(recipe)[0]).save(train.HERE / "sprites.png", optimize=True)
     folder = train.HERE / "pictures"
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.jpg"):

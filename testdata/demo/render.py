@@ -42,7 +42,11 @@ def rasterize(text, font=FONT, size=TEXTURE):
     box = canvas.getbbox()
     if box is None:
         raise SystemExit(f"{font} draws nothing for {text!r}; install Debian's fonts-noto-color-emoji")
-    glyph = canvas.crop(box)
+    # Pillow has mixed the color with the canvas, which is black; take that out.
+    pixels = np.array(canvas.crop(box))
+    color, alpha = pixels[..., :3].astype(np.float32), pixels[..., 3:]
+    pixels[..., :3] = (color * 255 / np.maximum(alpha, 1)).round().clip(0, 255)
+    glyph = Image.fromarray(pixels)
     glyph.thumbnail((size, size), Image.Resampling.LANCZOS)
     out = Image.new("RGBA", (size, size))
     out.paste(glyph, ((size - glyph.width) // 2, (size - glyph.height) // 2))

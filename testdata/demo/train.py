@@ -5,8 +5,9 @@
 Training goes by chunks: a chunk of scenes is rendered, shown a few times with
 cheap augmentation, and forgotten. After each chunk the state is saved in the
 work folder; the same command goes on from there. The last chunk writes
-config.json, model.safetensors and labels.txt into testdata/demo/float. Then
-evaluate.py measures the model and writes the README.
+config.json, model.safetensors, labels.txt and training.json, the recipe with
+the learning curve, into testdata/demo/float. Then evaluate.py measures the model
+and writes the README.
 """
 
 import argparse
@@ -264,6 +265,13 @@ def export(model, recipe, folder):
     (folder / "labels.txt").write_text("\n".join(labels) + "\n")
 
 
+def record(recipe, curve, folder):
+    """training.json: the recipe and the learning curve, a point a line."""
+    points = ",\n".join(f"  {json.dumps(point)}" for point in curve)
+    head = json.dumps({"recipe": dataclasses.asdict(recipe)}, indent=1).removesuffix("\n}")
+    (folder / "training.json").write_text(f'{head},\n "curve": [\n{points}\n ]\n}}\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", choices=RECIPES, default="full")
@@ -285,6 +293,7 @@ def main():
     trainer.restore()
     trainer.run(args.minutes)
     export(trainer.average, recipe, args.out)
+    record(recipe, trainer.curve, args.out)
     print(f"wrote {args.out}")
 
 
