@@ -60,6 +60,7 @@ func TestPage(t *testing.T) {
 		before := eval[string](b, drawing)
 		b.until("the chart moves", fmt.Sprintf("%s !== %q", drawing, before))
 	}
+	b.until("bars move smoothly", `document.getAnimations().some(a => a.transitionProperty === 'transform' && a.effect.target.className === 'fill')`)
 	b.until("a stage has a time", `document.querySelectorAll('#stages-rows td')[6].textContent.endsWith('ms')`)
 	b.until("the broker is connected", `document.querySelector('#facts-broker').textContent.includes('connected')`)
 	b.until("frames are counted", `/Classified[1-9]/.test(document.querySelector('#facts-camera').textContent)`)
@@ -67,6 +68,11 @@ func TestPage(t *testing.T) {
 	require.Equal(t, eval[string](b, `fetch('api/v1/status').then(r => r.json()).then(s => s.model.kernel)`),
 		eval[string](b, `[...document.querySelectorAll('#facts-model dt')].find(e => e.textContent === 'Kernel').nextSibling.textContent`))
 	require.Contains(t, eval[string](b, `document.title`), " · vitedge")
+	// Two seconds of the device in one moment of the browser, then a new session.
+	require.Equal(t, []float64{12, 12}, eval[[]float64](b, `import('./page/camera.js').then(({ Camera }) => {
+		const c = new Camera('c'), rates = [];
+		for (const [classified, mono] of [[0, 500], [24, 2500], [3, 100]]) { c.counted({ classified }, mono); if (c.rate !== null) rates.push(c.rate) }
+		return rates })`))
 
 	require.Empty(t, b.found())
 	b.mu.Lock()

@@ -15,7 +15,7 @@ export class Camera {
     this.points = [];     // {t, label, score, stages}, oldest first
     this.changes = [];    // {t, label, score} of the stable label, oldest first
     this.rate = null;     // classified frames a second
-    this.last = null;     // {t, classified} that rate is reckoned from
+    this.last = null;     // {mono, classified} that rate is reckoned from
   }
 
   /** Takes one prediction as it comes. */
@@ -57,14 +57,14 @@ export class Camera {
     this.state = state;
   }
 
-  /** Takes the counters, from which the frame rate is reckoned. */
-  counted(status) {
-    const now = performance.now();
-    if (this.last && status.classified >= this.last.classified && now > this.last.t) {
-      const rate = 1000 * (status.classified - this.last.classified) / (now - this.last.t);
+  /** Takes the counters as they were at mono ms of the session: messages may come
+   *  late and several at once, so the rate is reckoned by the device's clock. */
+  counted(status, mono) {
+    if (this.last && status.classified >= this.last.classified && mono > this.last.mono) {
+      const rate = 1000 * (status.classified - this.last.classified) / (mono - this.last.mono);
       this.rate = this.rate === null ? rate : 0.5 * this.rate + 0.5 * rate;
     }
-    this.last = { t: now, classified: status.classified };
+    this.last = { mono, classified: status.classified };
     this.status = status;
   }
 

@@ -29,7 +29,7 @@ const connection = new Connection({
     status = s;
     for (const c of s.cameras) {
       if (!cameras.has(c.name)) cameras.set(c.name, new Camera(c.name));
-      cameras.get(c.name).counted(c);
+      cameras.get(c.name).counted(c, s.mono_ms);
     }
     for (const name of cameras.keys()) {
       if (!s.cameras.some(c => c.name === name)) cameras.delete(name);

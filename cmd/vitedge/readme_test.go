@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"vitedge/cmd/vitedge/internal/config"
+)
+
+const root = "../../"
+
+// TestLinks follows the relative links and pictures of every page.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)|<img src="([^"]+)"`)
+	pages, links := 0, 0
+	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".md" {
+			return err
+		}
+		pages++
+		page, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, found := range link.FindAllStringSubmatch(string(page), -1) {
+			target, fragment, _ := strings.Cut(found[1]+found[2], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			links++
+			file := path
+			if target != "" {
+				file = filepath.Join(filepath.Dir(path), target)
+			}
+			text, err := os.ReadFile(file)
+			if fragment == "" {
+				_, err = os.Stat(file) // a folder will do
+			}
+			require.NoErrorf(t, err, "a link of %s", path)
+			if fragment != "" {
+				require.Containsf(t, anchors(string(text)), fragment, "a link of %s to %s", path, target)
+			}
+		}
+		return nil
+	}))
+	require.Greater(t, pages, 3)
+	require.Greater(t, links, 10)
+}
+
+// anchors are the headings of a page as links name them.
+func anchors(page string) []string {
+	var all []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		name := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		all = append(all, strings.ReplaceAll(name, " ", "-"))
+	}
+	return all
+}
+
+// TestReadme holds the README to the program: the commands that it names exist,
+// with their flags, its configuration is one, and no heading comes twice.
+func TestReadme(t *testing.T) {
+	data, err := os.ReadFile(root + "README.md")
+	require.NoError(t, err)
+	readme := string(data)
+
+	headings := anchors(regexp.MustCompile("(?s)```.*?```").ReplaceAllString(readme, ""))
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(headings))), len(headings), "a heading comes twice: %q", headings)
+
+	var code []string // lines of it
+	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```|`([^`\n]+)`").FindAllStringSubmatch(readme, -1) {
+		code = append(code, strings.Split(found[1]+found[2], "\n")...)
+	}
+	commands := regexp.MustCompile(`(?:^|&& |\./|cmd/)vitedge((?: [^\s#&;]+)*)`)
+	named := map[string]bool{}
+	for _, line := range code {
+		for _, found := range commands.FindAllStringSubmatch(line, -1) {
+			args := strings.Fields(found[1])
+			cmd, rest, err := newRoot().Find(args)
+			require.NoError(t, err, line)
+			named[cmd.Name()] = true
+			if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				require.NotEqual(t, "vitedge", cmd.Name(), "there is no such command: %s", line)
+			}
+			for _, arg := range rest {
+				if name, isFlag := strings.CutPrefix(arg, "--"); isFlag {
+					name, _, _ = strings.Cut(name, "=")
+					require.NotNilf(t, cmd.Flags().Lookup(name), "%s has no --%s: %s", cmd.CommandPath(), name, line)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"demo", "run", "doctor", "cameras", "check-config", "cleanup", "bench", "version"} {
+		require.True(t, named[name], "the README does not name vitedge %s", name)
+	}
+
+	sample := regexp.MustCompile("(?s)```yaml\n(model:.*?)```").FindStringSubmatch(readme)
+	require.NotNil(t, sample, "no configuration")
+	cfg, _, err := config.Load(config.Input{Path: configFile(t, sample[1])})
+	require.NoError(t, err)
+	require.Equal(t, []string{"door", "yard"}, cfg.CameraNames())
+
+	keys := config.Keys()
+	for _, found := range regexp.MustCompile("`((?:device|model|decide|mqtt|home_assistant|http|log)\\.[a-z_.]+)(?:: [a-z]+)?`").FindAllStringSubmatch(readme, -1) {
+		require.Contains(t, keys, found[1], "a key of the configuration")
+	}
+}
