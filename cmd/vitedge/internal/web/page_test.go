@@ -68,6 +68,12 @@ func TestPage(t *testing.T) {
 	require.Equal(t, eval[string](b, `fetch('api/v1/status').then(r => r.json()).then(s => s.model.kernel)`),
 		eval[string](b, `[...document.querySelectorAll('#facts-model dt')].find(e => e.textContent === 'Kernel').nextSibling.textContent`))
 	require.Contains(t, eval[string](b, `document.title`), " · vitedge")
+	// What only a board knows, and a configuration without a broker.
+	require.Equal(t, "BoardRaspberry Pi 5Temperature51.2 °CPower and heatunder-voltageMemory40 MBUp1 min 1 sViewers0|Statenone configured",
+		eval[string](b, `import('./page/facts.js').then(({ facts }) => {
+			facts({ model: { name: 'm', sha256: '0123456789', kernel: 'neon' }, broker: null, viewers: 0, mono_ms: 61000,
+				device: { board: 'Raspberry Pi 5', temp_c: 51.234, throttled: ['under-voltage'], rss_bytes: 4e7 } }, null);
+			return document.querySelector('#facts-device').textContent + '|' + document.querySelector('#facts-broker').textContent })`))
 	// Two seconds of the device in one moment of the browser, then a new session.
 	require.Equal(t, []float64{12, 12}, eval[[]float64](b, `import('./page/camera.js').then(({ Camera }) => {
 		const c = new Camera('c'), rates = [];
