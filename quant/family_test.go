@@ -59,6 +59,16 @@ func TestRefuseRelatives(t *testing.T) {
 	}
 }
 
+// A gated MLP may have the names of a plain one.
+func TestRefusePackedGate(t *testing.T) {
+	m := timmModel(tinyConfig)
+	name := "blocks.1.mlp.fc1.weight"
+	shape := []int{2 * tinyConfig.MLPDim, tinyConfig.Dim}
+	m.tensors[name] = float32Tensor(name, shape, make([]float32, shape[0]*shape[1]))
+	_, err := m.open(t, allFlags)
+	require.ErrorContains(t, err, fmt.Sprintf("unknown architecture: tensor %q %v is that of a ViT with a gated MLP (SwiGLU)", name, shape))
+}
+
 // Files beside the weights say what their tensors do not.
 func TestExplainForeign(t *testing.T) {
 	m := huggingFaceModel(tinyConfig, "vit.")

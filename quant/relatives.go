@@ -56,6 +56,20 @@ func refuseRelatives(s *source) error {
 				return fmt.Errorf("%w: tensor %q is that of %s, not of a plain ViT", errUnknown, a.name, r.what)
 			}
 		}
+		if s.packedGate(a) {
+			return fmt.Errorf("%w: tensor %q %v is that of a ViT with a gated MLP (SwiGLU), gate and value in one, not of a plain ViT", errUnknown, a.name, a.shape)
+		}
 	}
 	return nil
+}
+
+// packedGate reports whether a is the first layer of an MLP that gives twice what
+// the second one takes: timm's SwiGLUPacked has the names of a plain MLP.
+func (s *source) packedGate(a array) bool {
+	mlp, ok := strings.CutSuffix(a.name, "mlp.fc1.weight")
+	if !ok {
+		return false
+	}
+	second, ok := s.find(mlp + "mlp.fc2.weight")
+	return ok && len(a.shape) == 2 && len(second.shape) == 2 && second.shape[1] > 0 && a.shape[0] == 2*second.shape[1]
 }
