@@ -50,8 +50,12 @@ var families = []*family{
 	dinov2("", huggingFace5, "Hugging Face DINOv2 of release 5 without prefix"),
 }
 
-// errUnknown is that of tensors which are no plain ViT's.
-var errUnknown = errors.New("unknown architecture")
+// errUnknown is that of tensors which are no plain ViT's, errSeveral that of several
+// ViTs, or of something that looks like them.
+var (
+	errUnknown = errors.New("unknown architecture")
+	errSeveral = errors.New("several models")
+)
 
 // findFamily recognizes the source and removes what its names have in front, or
 // says what it has instead.
@@ -87,7 +91,7 @@ func (fam *family) prefix(s *source) (prefix string, found bool, err error) {
 				continue
 			}
 			if found && p != prefix {
-				return "", false, fmt.Errorf("several models: tensors under %q and under %q; save one of them alone", prefix, p)
+				return "", false, fmt.Errorf("%w: tensors under %q and under %q; save one of them alone", errSeveral, prefix, p)
 			}
 			prefix, found = p, true
 		}

@@ -77,6 +77,14 @@ func TestExplainForeign(t *testing.T) {
 	_, err := m.open(t, Options{})
 	require.ErrorContains(t, err, `unknown architecture: tensors like "segformer.x" belong to no ViT of timm, Hugging Face, torchvision or JAX; config.json calls it "segformer"`)
 
+	m = huggingFaceModel(tinyConfig, "cvt.stages.0.")
+	for name, tensor := range huggingFaceModel(tinyConfig, "cvt.stages.1.").tensors {
+		m.tensors[name] = tensor
+	}
+	m.set(t, "config.json", "model_type", "cvt")
+	_, err = m.open(t, Options{})
+	require.ErrorContains(t, err, `several models: tensors under "cvt.stages.0." and under "cvt.stages.1."; save one of them alone; config.json calls it "cvt"`)
+
 	m = timmModel(tinyConfig)
 	m.set(t, "config.json", "architecture", "vit_small_patch16_dinov3")
 	delete(m.tensors, "pos_embed")

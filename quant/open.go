@@ -189,11 +189,11 @@ type sidecars struct {
 // modelTypes are transformers' names for what Open knows.
 var modelTypes = []string{"vit", "deit", "dinov2", "dinov2_with_registers"}
 
-// explain adds to an error about tensors that are unknown or missing what the files
-// beside them call the network.
+// explain adds to an error about tensors that are unknown, missing or there several
+// times what the files beside them call the network.
 func (s sidecars) explain(err error) error {
 	var missing missingError
-	if !errors.Is(err, errUnknown) && !errors.As(err, &missing) {
+	if !errors.Is(err, errUnknown) && !errors.Is(err, errSeveral) && !errors.As(err, &missing) {
 		return err
 	}
 	var config struct {
