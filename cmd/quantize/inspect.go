@@ -232,7 +232,7 @@ func (d *description) print(w io.Writer, c *quant.Checkpoint) {
 		row(what, "%-24s (give %s)", "unknown", flagFor[what])
 	}
 	if c.Labels != nil {
-		row("", "%s", strings.Join(c.Labels[:min(5, len(c.Labels))], ", ")+map[bool]string{true: ", …"}[len(c.Labels) > 5])
+		row("", "%s", strings.Join(c.Labels[:min(5, len(c.Labels))], "; ")+map[bool]string{true: ", …"}[len(c.Labels) > 5])
 	}
 	row("parameters", "%.1f M", float64(d.Config.Parameters)/1e6)
 	row("file", "%.1f MB, sha256 %s", float64(d.Bytes)/1e6, d.SHA256)
