@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 )
 
 // A pickle is a program for a stack machine (Python's Lib/pickletools.py). Its
@@ -25,7 +24,10 @@ const (
 type (
 	pickledTuple []any
 	pickledList  struct{ items []any }
-	pickledDict  struct{ keys, values []any }
+	pickledDict  struct {
+		keys, values []any
+		index        map[string]int // of the keys that are text, once one was looked for
+	}
 
 	// pickledGlobal is a Python class or function, by name.
 	pickledGlobal struct{ module, name string }
@@ -44,12 +46,19 @@ type (
 
 // get finds the value of a text key, the last one as Python would.
 func (d *pickledDict) get(key string) (any, bool) {
-	for i := len(d.keys) - 1; i >= 0; i-- {
-		if d.keys[i] == key {
-			return d.values[i], true
+	if d.index == nil {
+		d.index = map[string]int{}
+		for i, k := range d.keys {
+			if k, ok := k.(string); ok {
+				d.index[k] = i
+			}
 		}
 	}
-	return nil, false
+	i, ok := d.index[key]
+	if !ok {
+		return nil, false
+	}
+	return d.values[i], true
 }
 
 // unpickler runs one pickle.
@@ -225,6 +234,7 @@ func (u *unpickler) set(items []any) error {
 		for i := 0; i < len(items); i += 2 {
 			v.keys, v.values = append(v.keys, items[i]), append(v.values, items[i+1])
 		}
+		v.index = nil
 	case *pickledObject:
 	default:
 		return fmt.Errorf("%T is no dictionary to fill", v)
@@ -310,8 +320,18 @@ func short(v any) any {
 		return "a " + v.class.String()
 	case pickledGlobal:
 		return v
+	case pickledTuple:
+		return "a tuple"
+	case *pickledList:
+		return "a list"
+	case *pickledDict:
+		return "a dictionary"
+	case *torchTensor:
+		return "a tensor"
+	case *torchStorage:
+		return "a storage"
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", v), "*quant.")
+	return "a number of more than 64 bits"
 }
 
 func (g pickledGlobal) String() string { return fmt.Sprintf("%.80s.%.80s", g.module, g.name) }

@@ -129,9 +129,9 @@ func TestUnpickle(t *testing.T) {
 		"](K\x01K\x02e.":                          &pickledList{[]any{int64(1), int64(2)}},
 		"(K\x01l.":                                &pickledList{[]any{int64(1)}},
 		"}.":                                      &pickledDict{},
-		"}K\x01Ns.":                               &pickledDict{[]any{int64(1)}, []any{nil}},
-		"}(K\x01NK\x02Nu.":                        &pickledDict{[]any{int64(1), int64(2)}, []any{nil, nil}},
-		"(K\x01Nd.":                               &pickledDict{[]any{int64(1)}, []any{nil}},
+		"}K\x01Ns.":                               &pickledDict{keys: []any{int64(1)}, values: []any{nil}},
+		"}(K\x01NK\x02Nu.":                        &pickledDict{keys: []any{int64(1), int64(2)}, values: []any{nil, nil}},
+		"(K\x01Nd.":                               &pickledDict{keys: []any{int64(1)}, values: []any{nil}},
 		"\x8f(K\x01\x90.":                         object("builtins", "set", nil, nil),
 		"(K\x01\x91.":                             object("builtins", "frozenset", nil, nil),
 		"K\x01q\x05h\x05\x86.":                    tuple(int64(1), int64(1)),
@@ -143,10 +143,10 @@ func TestUnpickle(t *testing.T) {
 		"cos\nsystem\n.":                               pickledGlobal{"os", "system"},
 		"\x8c\x02os\x8c\x06system\x93.":                pickledGlobal{"os", "system"},
 		"cos\nsystem\nX\x02\x00\x00\x00rm\x85R.":       object("os", "system", tuple("rm"), nil),
-		"cargparse\nNamespace\n)\x81}K\x01Nsb.":        object("argparse", "Namespace", tuple(), &pickledDict{[]any{int64(1)}, []any{nil}}),
+		"cargparse\nNamespace\n)\x81}K\x01Nsb.":        object("argparse", "Namespace", tuple(), &pickledDict{keys: []any{int64(1)}, values: []any{nil}}),
 		"cx\ny\n)}\x92.":                               object("x", "y", tuple(), nil),
 		"cx\ny\n)R)R.":                                 object("", "", tuple(), nil), // the result of a call, called
-		"ccollections\nOrderedDict\n)R(K\x01Nu}b.":     &pickledDict{[]any{int64(1)}, []any{nil}},
+		"ccollections\nOrderedDict\n)R(K\x01Nu}b.":     &pickledDict{keys: []any{int64(1)}, values: []any{nil}},
 		"ctorch\nSize\n(K\x02t\x85R.":                  tuple(int64(2)),
 		"K\x07Q.":                                      int64(7),
 	} {
@@ -225,6 +225,34 @@ func TestUnpickleCircles(t *testing.T) {
 	require.NoError(t, err)
 	_, err = stateDict(v, "")
 	require.ErrorContains(t, err, "no weights found; the file has")
+}
+
+// What contains itself many times over costs no more than its length: a dictionary
+// under every key of training scripts beside 100,000 others, and modules that have
+// 1,000 tensors each.
+func TestUnpickleUnfolds(t *testing.T) {
+	d := &pickledDict{}
+	for _, key := range wrappers {
+		d.keys, d.values = append(d.keys, key), append(d.values, d)
+	}
+	for i := range 100_000 {
+		d.keys, d.values = append(d.keys, int64(i)), append(d.values, nil)
+	}
+	_, err := stateDict(d, "")
+	require.ErrorContains(t, err, "no weights found")
+
+	parameters, modules := &pickledDict{}, &pickledDict{}
+	module := &pickledObject{state: &pickledDict{keys: []any{"_parameters", "_modules"}, values: []any{parameters, modules}}}
+	tensor := &torchTensor{storage: &torchStorage{n: 1, dtype: F32}}
+	for i := range 1000 {
+		parameters.keys, parameters.values = append(parameters.keys, fmt.Sprint(i)), append(parameters.values, tensor)
+		modules.keys, modules.values = append(modules.keys, fmt.Sprint(i)), append(modules.values, module)
+	}
+	require.LessOrEqual(t, len(moduleTensors(module)), maxWalk)
+	modules.keys[0] = strings.Repeat("x", maxName)
+	for _, tensor := range moduleTensors(module) {
+		require.LessOrEqual(t, len(tensor.name), maxName)
+	}
 }
 
 // FuzzUnpickle runs arbitrary programs. Whatever they are, they cost memory in

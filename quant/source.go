@@ -114,11 +114,12 @@ func readSource(path string, data []byte, key string) (*source, error) {
 
 func readFormat(path string, data []byte, key string) (*source, error) {
 	starts := func(prefix string) bool { return bytes.HasPrefix(data, []byte(prefix)) }
+	if rest, ok := cutTorchMagic(data); ok {
+		return openTorchLegacy(data, rest, key)
+	}
 	switch {
 	case starts("PK\x03\x04"):
 		return readArchive(data, key)
-	case starts(torchMagic):
-		return openTorchLegacy(data, key)
 	case len(data) >= 9 && string(data[4:9]) == "\x00\x00\x00\x00{":
 		// The length of a header, which JSON text cannot look like.
 		return openSafetensors(data)

@@ -36,7 +36,14 @@ func stateDict(object any, key string) (*source, error) {
 		}
 		object, path = v, key
 	}
-	tensors, wrapper := findTensors(object, 0)
+	search := tensorSearch{}
+	tensors, wrapper := search.find(object, 0)
+	if tensors == nil {
+		var err error
+		if tensors, wrapper, err = search.only(object); err != nil {
+			return nil, err
+		}
+	}
 	if tensors == nil {
 		return nil, fmt.Errorf("no weights found; %s", listKeys(top))
 	}
@@ -69,19 +76,25 @@ type namedTensor struct {
 	other  string // what stands there instead, and tensor is nil
 }
 
-// findTensors looks for a state dict, in v or under one of the wrappers' keys.
-func findTensors(v any, depth int) (tensors []namedTensor, wrapper string) {
-	if depth > maxNesting {
+// tensorSearch looks for a state dict. It holds what was looked at in vain: values
+// of a pickle may contain one another and themselves.
+type tensorSearch map[any]bool
+
+// find looks in v or under one of the wrappers' keys.
+func (s tensorSearch) find(v any, depth int) (tensors []namedTensor, wrapper string) {
+	d, isDict := v.(*pickledDict)
+	o, isObject := v.(*pickledObject)
+	if depth > maxNesting || !isDict && !isObject || s[v] {
 		return nil, ""
 	}
-	d, ok := v.(*pickledDict)
-	if !ok {
-		return moduleTensors(v), ""
+	s[v] = true
+	if isObject {
+		return moduleTensors(o), ""
 	}
 	// Scripts keep single tensors, an accuracy say, beside the weights.
 	for _, key := range wrappers {
 		if inner, ok := d.get(key); ok {
-			if tensors, wrapper := findTensors(inner, depth+1); tensors != nil {
+			if tensors, wrapper := s.find(inner, depth+1); tensors != nil {
 				return tensors, strings.TrimSuffix(key+"."+wrapper, ".")
 			}
 		}
@@ -89,12 +102,38 @@ func findTensors(v any, depth int) (tensors []namedTensor, wrapper string) {
 	return dictTensors(nil, d, ""), ""
 }
 
+// maxKeys is how many keys a script may keep beside the weights. DINOv2's has 8.
+const maxKeys = 100
+
+// only looks under every key of v. Of several state dicts none is better than
+// another.
+func (s tensorSearch) only(v any) (tensors []namedTensor, wrapper string, err error) {
+	d, ok := v.(*pickledDict)
+	if !ok || len(d.keys) > maxKeys {
+		return nil, "", nil
+	}
+	for i, v := range d.values {
+		key, ok := d.keys[i].(string)
+		if !ok {
+			continue
+		}
+		list, inner := s.find(v, 1)
+		if list != nil && tensors != nil {
+			return nil, "", fmt.Errorf("several sets of weights, under %.40q and under %.40q; choose one by its key", wrapper, key)
+		}
+		if list != nil {
+			tensors, wrapper = list, strings.TrimSuffix(key+"."+inner, ".")
+		}
+	}
+	return tensors, wrapper, nil
+}
+
 // dictTensors appends the tensors of a dictionary, also those of kinds that cannot
 // be read.
 func dictTensors(list []namedTensor, d *pickledDict, prefix string) []namedTensor {
 	for i, v := range d.values {
 		name, ok := d.keys[i].(string)
-		if !ok {
+		if !ok || len(prefix)+len(name) > maxName {
 			continue
 		}
 		switch v := v.(type) {
@@ -112,23 +151,27 @@ func dictTensors(list []namedTensor, d *pickledDict, prefix string) []namedTenso
 // moduleTensors lists the tensors of a pickled torch.nn.Module under the names of
 // its state_dict().
 func moduleTensors(v any) []namedTensor {
-	w := moduleWalk{left: maxModules}
+	w := moduleWalk{left: maxWalk}
 	w.walk(v, "", 0)
 	return w.list
 }
 
-// maxModules bounds what a module that contains itself many times over unfolds
-// to. A ViT-L has some 500.
-const maxModules = 1 << 14
+// maxWalk bounds what a module that contains itself many times over unfolds to:
+// modules, parameters and buffers. A ViT-L has some 1,000. maxName is the longest
+// name of a tensor that is looked at, in bytes.
+const (
+	maxWalk = 1 << 16
+	maxName = 1 << 10
+)
 
 type moduleWalk struct {
 	list []namedTensor
-	left int // modules
+	left int
 }
 
 func (w *moduleWalk) walk(v any, prefix string, depth int) {
 	o, ok := v.(*pickledObject)
-	if !ok || depth > 32 || w.left == 0 {
+	if !ok || depth > 32 || w.left <= 0 {
 		return
 	}
 	w.left--
@@ -138,14 +181,18 @@ func (w *moduleWalk) walk(v any, prefix string, depth int) {
 	}
 	for _, key := range []string{"_parameters", "_buffers"} {
 		v, _ := state.get(key)
-		if d, ok := v.(*pickledDict); ok {
+		if d, ok := v.(*pickledDict); ok && len(d.keys) <= w.left {
+			w.left -= len(d.keys)
 			w.list = dictTensors(w.list, d, prefix)
 		}
 	}
 	v, _ = state.get("_modules")
 	if modules, ok := v.(*pickledDict); ok {
 		for i, m := range modules.values {
-			if name, ok := modules.keys[i].(string); ok {
+			if w.left--; w.left <= 0 {
+				return
+			}
+			if name, ok := modules.keys[i].(string); ok && len(prefix)+len(name) < maxName {
 				w.walk(m, prefix+name+".", depth+1)
 			}
 		}
@@ -179,7 +226,7 @@ func others(d *pickledDict, path string) string {
 	var names []string
 	for _, key := range wrappers {
 		if v, ok := d.find(key); ok && key != taken {
-			if tensors, _ := findTensors(v, 1); tensors != nil {
+			if tensors, _ := (tensorSearch{d: true}).find(v, 1); tensors != nil {
 				names = append(names, key)
 			}
 		}

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 //
 // and before it was five pickles in a row, for a magic number, the version, the
 // machine, the object and the keys of its storages, then for each key the number
-// of elements, int64, and the elements. Source: torch/serialization.py.
+// of elements, int64, and the elements. There a class of a module is a persistent id
+// ("module", class, file, source), too. Source: torch/serialization.py.
 
 // torchStorage is a block of elements that tensors share.
 type torchStorage struct {
@@ -129,6 +131,9 @@ type torchStorages struct {
 
 func (s *torchStorages) resolve(id any) (any, error) {
 	t, ok := id.(pickledTuple)
+	if ok && len(t) == 4 && t[0] == "module" {
+		return t[1], nil
+	}
 	if !ok || len(t) < 5 || t[0] != "storage" {
 		return nil, fmt.Errorf("persistent id %v is none of a storage", short(id))
 	}
@@ -226,14 +231,24 @@ func openTorch(a *archive, key string) (*source, error) {
 	return s, nil
 }
 
-// torchMagic starts every file of the older form: the pickled integer
-// 0x1950a86a20f9469cfc6c.
-const torchMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+// torchMagic starts every file of the older form, behind the protocol: the
+// pickled integer 0x1950a86a20f9469cfc6c.
+const torchMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
-// openTorchLegacy reads what torch.save wrote before release 1.6.
-func openTorchLegacy(data []byte, key string) (*source, error) {
+// cutTorchMagic returns what follows the magic number of the older form. From
+// protocol 4 on a frame of 9 bytes may stand around it.
+func cutTorchMagic(data []byte) (rest []byte, ok bool) {
+	at := bytes.Index(data[:min(len(data), 2+9+len(torchMagic))], []byte(torchMagic))
+	if at < 2 || data[0] != 0x80 {
+		return nil, false
+	}
+	return data[at+len(torchMagic):], true
+}
+
+// openTorchLegacy reads what torch.save wrote before release 1.6, behind its magic
+// number.
+func openTorchLegacy(data, rest []byte, key string) (*source, error) {
 	storages := &torchStorages{byKey: map[string]*torchStorage{}}
-	rest := data[len(torchMagic):]
 	next := func() (v any, err error) {
 		v, n, err := unpickle(rest, storages.resolve)
 		rest = rest[n:]

@@ -62,7 +62,7 @@ func legacyFile(t testing.TB, tensors map[string]Tensor) []byte {
 	t.Helper()
 	keys := slices.Sorted(maps.Keys(tensors))
 	p := &pickler{}
-	p.raw(torchMagic + "\x80\x02M\xe9\x03.\x80\x02}").text("little_endian").raw("\x88s.")
+	p.raw("\x80\x02" + torchMagic + "\x80\x02M\xe9\x03.\x80\x02}").text("little_endian").raw("\x88s.")
 	p.raw("\x80\x02").dict(keys, func(i int) { p.tensor(torchViewOf(tensors[keys[i]])) }).raw(".\x80\x02](")
 	for _, key := range keys {
 		p.text(key)
@@ -343,7 +343,7 @@ func TestTorchLegacyRefuses(t *testing.T) {
 	v, err := y.floats()
 	require.NoError(t, err)
 	require.Equal(t, []float32{3, 4, 5}, v)
-	for n := len(torchMagic); n < len(good); n++ {
+	for n := 2 + len(torchMagic); n < len(good); n++ {
 		_, err := readFormat("", good[:n:n], "")
 		require.Error(t, err, n)
 	}
@@ -360,6 +360,27 @@ func TestTorchLegacyRefuses(t *testing.T) {
 	}
 	_, err = readFormat("", []byte("\x80\x02N."), "")
 	require.ErrorContains(t, err, "a pickle, but none that torch.save wrote")
+}
+
+// The older form in other protocols, and with the classes of modules in it.
+func TestTorchLegacyForms(t *testing.T) {
+	tensors := map[string]Tensor{"x": float32Tensor("x", []int{2}, []float32{1, 2})}
+	plain := legacyFile(t, tensors)
+	module := bytes.Replace(plain, []byte("\x80\x02}("), []byte("\x80\x02}(X\x01\x00\x00\x00m(X\x06\x00\x00\x00modulecm\nC\nNNtQ"), 1)
+	require.NotEqual(t, plain, module)
+	for name, file := range map[string][]byte{
+		"protocol 2":        plain,
+		"protocol 3":        append([]byte("\x80\x03"), plain[2:]...),
+		"protocol 4":        append([]byte("\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00"), plain[2:]...),
+		"class of a module": module,
+	} {
+		s, err := readFormat("", file, "")
+		require.NoError(t, err, name)
+		x, _ := s.find("x")
+		v, err := x.floats()
+		require.NoError(t, err, name)
+		require.Equal(t, []float32{1, 2}, v, name)
+	}
 }
 
 // What is taken where a file has several weights, and how a user chooses.
@@ -379,6 +400,7 @@ func TestStateDictWrappers(t *testing.T) {
 		note   string
 	}{
 		{dict("a", tensor, "b", int64(1), "c", tensor), "", []string{"a", "c"}, ""},
+		{dict("ema", dict("a", tensor), "epoch", int64(3), "args", dict("lr", 0.1)), "", []string{"a"}, "ema, the file"},
 		{dict("best_acc1", tensor, "state_dict", dict("a", tensor)), "", []string{"a"}, "state_dict, the file"},
 		{dict("model", dict("a", tensor), "model_ema", dict("b", tensor)), "", []string{"b"}, "model_ema, the file, which also has model"},
 		{dict("model", dict("a", tensor), "model_ema", dict("b", tensor)), "model", []string{"a"}, "model, the file, which also has model_ema"},
@@ -404,6 +426,8 @@ func TestStateDictWrappers(t *testing.T) {
 	}
 	_, err := stateDict(dict("epoch", int64(3), "lr", 0.1), "")
 	require.EqualError(t, err, `no weights found; the file has "epoch", "lr"`)
+	_, err = stateDict(dict("first", dict("a", tensor), "second", dict("b", tensor)), "")
+	require.EqualError(t, err, `several sets of weights, under "first" and under "second"; choose one by its key`)
 	_, err = stateDict(dict("model", dict("a", tensor)), "ema")
 	require.EqualError(t, err, `no weights "ema"; the file has "model"`)
 	_, err = stateDict(dict("a", tensor, "a", tensor), "")
