@@ -286,6 +286,9 @@ func FuzzUnpickle(f *testing.F) {
 		if err == nil {
 			_, _ = stateDict(v, "")
 			_ = fmt.Sprint(short(v))
+			runtime.ReadMemStats(&before)
+			// The names of maxWalk tensors, of maxName bytes each.
+			require.Less(t, before.TotalAlloc-after.TotalAlloc, uint64(128<<20+500*len(program)))
 		}
 	})
 }
