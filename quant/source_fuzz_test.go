@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,7 +67,7 @@ func mended(t testing.TB, file []byte) [][]byte {
 	var entries []zipEntry
 	for _, e := range z.File {
 		offset, err := e.DataOffset()
-		if err != nil || e.Method != zip.Store || offset > int64(len(file)) || e.UncompressedSize64 > uint64(int64(len(file))-offset) {
+		if err != nil || e.Method != zip.Store || strings.HasSuffix(e.Name, "/") || offset > int64(len(file)) || e.UncompressedSize64 > uint64(int64(len(file))-offset) {
 			return nil
 		}
 		entries = append(entries, zipEntry{e.Name, file[offset:][:e.UncompressedSize64], zip.Store})
