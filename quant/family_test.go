@@ -152,7 +152,7 @@ func TestRegroups(t *testing.T) {
 // the header of the file where a model is as wide as real ones.
 func TestLayerScaleOfWideModel(t *testing.T) {
 	config := tinyConfig
-	config.Dim, config.MLPDim, config.Heads = 768, 768, 12
+	config.Dim, config.MLPDim, config.Depth, config.Heads = 512, 64, 1, 8
 	m := timmModel(config)
 	for block := range config.Depth {
 		for _, layer := range []string{"ls1", "ls2"} {
