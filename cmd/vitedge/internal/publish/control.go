@@ -88,11 +88,15 @@ type Control struct {
 	inbox   chan Inbound
 	rate    bucket
 	dropped atomic.Uint64
-	ignored sync.Map // topics whose retained messages were logged
+
+	mu      sync.Mutex
+	ignored []string // topics whose retained messages were logged
 }
 
-// inboxSize is how many messages wait while one is obeyed.
-const inboxSize = 16
+const (
+	inboxSize  = 16 // messages that wait while one is obeyed
+	maxIgnored = 32 // topics in Control.ignored
+)
 
 // NewControl makes one and publishes the settings as they are.
 func NewControl(o ControlOptions) *Control {
@@ -119,30 +123,42 @@ func Filters(topics Topics, sources []string, birthTopic string) []string {
 	return filters
 }
 
-// Handle takes a message and does not block. What does not fit is dropped and
-// counted.
+// Handle takes a message and does not block. What does not fit, or was never
+// subscribed, is dropped and counted.
 func (c *Control) Handle(m Inbound) {
-	if strings.HasPrefix(m.Topic, c.o.Topics.Base+"/") {
-		switch {
-		case m.Topic == c.o.Topics.Result(): // our own, by the filter cmd/+
-			return
-		case m.Retained:
-			// It was given before the daemon came, to whoever was there then.
-			c.dropped.Add(1)
-			if _, known := c.ignored.LoadOrStore(m.Topic, true); !known && len(m.Topic) < 256 {
-				c.o.Log.Warn("ignored a retained message; commands and settings must not be retained", "topic", m.Topic)
-			}
-			return
-		case !c.rate.take(time.Now()):
-			c.dropped.Add(1)
-			return
-		}
+	switch {
+	case c.o.BirthTopic != "" && m.Topic == c.o.BirthTopic:
+	case m.Topic == c.o.Topics.Result(): // our own, by the filter cmd/+
+		return
+	case !strings.HasPrefix(m.Topic, c.o.Topics.Base+"/"):
+		c.dropped.Add(1)
+		return
+	case m.Retained:
+		// It was given before the daemon came, to whoever was there then.
+		c.dropped.Add(1)
+		c.ignore(m.Topic)
+		return
+	case !c.rate.take(time.Now()):
+		c.dropped.Add(1)
+		return
 	}
 	select {
 	case c.inbox <- m:
 	default:
 		c.dropped.Add(1)
 	}
+}
+
+// ignore logs a topic with a retained message, once. Those that anybody could
+// make up are too many to remember.
+func (c *Control) ignore(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ignored) == maxIgnored || slices.Contains(c.ignored, topic) {
+		return
+	}
+	c.ignored = append(c.ignored, topic)
+	c.o.Log.Warn("ignored a retained message; commands and settings must not be retained", "topic", shorten(topic))
 }
 
 // Dropped counts the messages that were not obeyed for their number or for
@@ -155,15 +171,9 @@ func (c *Control) Run(ctx context.Context) error {
 	for {
 		select {
 		case m := <-c.inbox:
-			if m.Topic == c.o.BirthTopic {
-				// A retained "online" is from before this connection, after
-				// which everything has been published anyway.
-				if !m.Retained && string(m.Payload) == online {
-					birth = time.After(rand.N(c.o.BirthDelay + 1))
-				}
-				continue
+			if c.take(ctx, m) {
+				birth = time.After(rand.N(c.o.BirthDelay + 1))
 			}
-			c.obey(ctx, m)
 		case <-birth:
 			birth = nil
 			c.o.Link.Refresh()
@@ -171,6 +181,17 @@ func (c *Control) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// take obeys a message and reports whether it says that Home Assistant has
+// started. A retained one is from before this connection, after which
+// everything has been published anyway.
+func (c *Control) take(ctx context.Context, m Inbound) (birth bool) {
+	if m.Topic == c.o.BirthTopic {
+		return !m.Retained && string(m.Payload) == online
+	}
+	c.obey(ctx, m)
+	return false
 }
 
 // obey does what one message wants and answers.
@@ -202,7 +223,9 @@ func (c *Control) answer(r CommandResult) {
 	c.o.Link.Send(outbox.Message{Topic: c.o.Topics.Result(), Payload: encode(r)})
 }
 
-// parseCommand reads a payload strictly: one object, no other fields.
+// parseCommand reads a payload strictly: one object with texts in it, each
+// under the exact name of a field, and none twice. (json.Unmarshal takes names
+// in any case, the last of several, and null for everything.)
 func parseCommand(payload []byte) (Command, error) {
 	var cmd Command
 	if len(payload) > MaxPayload {
@@ -215,8 +238,10 @@ func parseCommand(payload []byte) (Command, error) {
 		return cmd, errors.New("the payload is not UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(payload))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&cmd); err != nil {
+	if err := cmd.decode(d); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 		return Command{}, fmt.Errorf("the payload is not a command: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
@@ -226,6 +251,41 @@ func parseCommand(payload []byte) (Command, error) {
 		return Command{}, errors.New("the id has more than 64 bytes")
 	}
 	return cmd, nil
+}
+
+// decode reads one object.
+func (cmd *Command) decode(d *json.Decoder) error {
+	if start, err := d.Token(); err != nil {
+		return err
+	} else if start != json.Delim('{') {
+		return errors.New(`want an object, such as {"id":"1"}`)
+	}
+	fields := map[string]*string{"id": &cmd.ID, "source": &cmd.Source}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name := key.(string) // of an object, as the decoder has it
+		value, err := d.Token()
+		if err != nil {
+			return err
+		}
+		text, isText := value.(string)
+		field, known := fields[name]
+		switch {
+		case !known:
+			return fmt.Errorf("there is no field %q", shorten(name))
+		case field == nil:
+			return fmt.Errorf("the field %q is there twice", name)
+		case !isText:
+			return fmt.Errorf("the field %q is no text", name)
+		}
+		*field = text
+		fields[name] = nil
+	}
+	_, err := d.Token() // the end of the object
+	return err
 }
 
 // command does what a command says.

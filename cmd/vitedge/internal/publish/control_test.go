@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -87,10 +89,17 @@ func TestCommands(t *testing.T) {
 
 		{"classify", `{"source":"../etc"}`, nil, CommandResult{Error: `there is no camera "../etc"`}},
 		{"format_disk", ``, nil, CommandResult{Error: "there is no such command"}},
-		{"update_model", `{"path":"/etc/passwd"}`, nil, CommandResult{Error: `the payload is not a command: json: unknown field "path"`}},
+		{"update_model", `{"path":"/etc/passwd"}`, nil, CommandResult{Error: `the payload is not a command: there is no field "path"`}},
 		{"restart", `{"id":"a"}{"id":"b"}`, nil, CommandResult{Error: "the payload is not a command: something follows the object"}},
 		{"restart", `{"id":`, nil, CommandResult{Error: "the payload is not a command: unexpected EOF"}},
-		{"restart", `[]`, nil, CommandResult{Error: "the payload is not a command: json: cannot unmarshal array into Go value of type publish.Command"}},
+		{"restart", `[]`, nil, CommandResult{Error: `the payload is not a command: want an object, such as {"id":"1"}`}},
+		{"restart", `null`, nil, CommandResult{Error: `the payload is not a command: want an object, such as {"id":"1"}`}},
+		{"restart", `{"id":null}`, nil, CommandResult{Error: `the payload is not a command: the field "id" is no text`}},
+		{"restart", `{"id":["a"]}`, nil, CommandResult{Error: `the payload is not a command: the field "id" is no text`}},
+		{"restart", `{"ID":"a"}`, nil, CommandResult{Error: `the payload is not a command: there is no field "ID"`}},
+		{"restart", `{"id":"a","id":"b"}`, nil, CommandResult{Error: `the payload is not a command: the field "id" is there twice`}},
+		{"restart", `{"id":"a",}`, nil, CommandResult{Error: "the payload is not a command: invalid character '}' looking for beginning of object key string"}},
+		{"restart", `{"id" "a"}`, nil, CommandResult{Error: "the payload is not a command: invalid character '\"' after object key"}},
 		{"restart", "{\"id\":\"\xff\"}", nil, CommandResult{Error: "the payload is not UTF-8"}},
 		{"restart", `{"id":"` + strings.Repeat("x", 65) + `"}`, nil, CommandResult{Error: "the id has more than 64 bytes"}},
 		{"restart", strings.Repeat(" ", MaxPayload+1), nil, CommandResult{Error: "the payload has more than 4096 bytes"}},
@@ -259,35 +268,90 @@ func TestHomeAssistantBirth(t *testing.T) {
 		defer close(done)
 		b.Run(ctx)
 	}()
-	refreshed := func() int {
-		b.link.mu.Lock()
-		defer b.link.mu.Unlock()
-		return b.link.refreshed
-	}
 	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("online"), Retained: true})
 	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("offline")})
 	b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte("online")})
-	require.Eventually(t, func() bool { return refreshed() == 1 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return b.link.refreshes() == 1 }, 30*time.Second, time.Millisecond)
 	cancel()
 	<-done
-	require.Equal(t, 1, refreshed(), "only the birth that was not retained counts")
+	require.Equal(t, 1, b.link.refreshes(), "only the birth that was not retained counts")
 }
 
-// FuzzControl sends anything to every topic: nothing panics, every message to
-// a command or a setting gets exactly one answer or is obeyed, and every answer
-// is JSON of a bounded size.
-func FuzzControl(f *testing.F) {
-	f.Add("cmd/classify", []byte(`{"id":"1","source":"cam"}`))
-	f.Add("cam/threshold/set", []byte("0.25"))
-	f.Add("cam/enabled/set", []byte("ON"))
-	f.Add("cmd/restart", []byte(`{"id":"\ud800","source":null}`))
-	f.Add("yard/interval/set", []byte("0x1p-2"))
-	f.Add("//set", []byte{0xff})
-	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
+// TestBirthIsSpread guards that a thousand devices do not all answer Home
+// Assistant's birth at once: each waits for a time of its own, of no more than
+// the delay.
+func TestBirthIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.send("vitedge/pi/"+topic, string(payload))
-		results := b.link.on("vitedge/pi/cmd/result")
-		require.LessOrEqual(t, len(results), 1)
+		b.o.BirthDelay = 10 * time.Second
+		go b.Run(t.Context())
+		var pauses []time.Duration
+		for i := range 20 {
+			began := time.Now()
+			b.Handle(Inbound{Topic: "homeassistant/status", Payload: []byte(online)})
+			for b.link.refreshes() == i {
+				time.Sleep(10 * time.Millisecond)
+			}
+			pauses = append(pauses, time.Since(began))
+		}
+		require.LessOrEqual(t, slices.Max(pauses), b.o.BirthDelay+10*time.Millisecond)
+		require.Greater(t, slices.Max(pauses), b.o.BirthDelay/2)
+		require.Less(t, slices.Min(pauses), b.o.BirthDelay/2)
+	})
+}
+
+// TestOtherTopicsAreNotObeyed: a broker that sends what was never subscribed
+// commands nothing.
+func TestOtherTopicsAreNotObeyed(t *testing.T) {
+	b := newBench(t)
+	for _, topic := range []string{"cmd/restart", "cam/enabled/set", "vitedge/other/cmd/restart", "vitedge/pi", ""} {
+		b.Handle(Inbound{Topic: topic, Payload: []byte("OFF")})
+	}
+	require.Empty(t, b.inbox)
+	require.Equal(t, uint64(5), b.Dropped())
+}
+
+// TestRetainedTopicsAreBounded: a client that retains messages on ever new
+// topics costs no memory.
+func TestRetainedTopicsAreBounded(t *testing.T) {
+	b := newBench(t)
+	for i := range 1000 {
+		b.Handle(Inbound{Topic: fmt.Sprintf("vitedge/pi/cmd/%d", i), Retained: true})
+	}
+	require.Len(t, b.ignored, maxIgnored)
+	require.Equal(t, uint64(1000), b.Dropped())
+}
+
+// FuzzControl has the broker send anything on any topic: nothing panics, every
+// message is obeyed, answered once, or counted as dropped, and every answer is
+// JSON of a bounded size.
+func FuzzControl(f *testing.F) {
+	f.Add("vitedge/pi/cmd/classify", []byte(`{"id":"1","source":"cam"}`), false)
+	f.Add("vitedge/pi/cam/threshold/set", []byte("0.25"), false)
+	f.Add("vitedge/pi/cam/enabled/set", []byte("ON"), true)
+	f.Add("vitedge/pi/cmd/restart", []byte(`{"id":"\ud800","source":null}`), false)
+	f.Add("vitedge/pi/cmd/result", []byte(`{}`), false)
+	f.Add("vitedge/pi/yard/interval/set", []byte("0x1p-2"), false)
+	f.Add("vitedge/pi///set", []byte{0xff}, false)
+	f.Add("homeassistant/status", []byte("online"), false)
+	f.Add("cmd/restart", []byte("{}"), false)
+	f.Fuzz(func(t *testing.T, topic string, payload []byte, retained bool) {
+		b := newBench(t)
+		b.Handle(Inbound{Topic: topic, Payload: payload, Retained: retained})
+		for len(b.inbox) > 0 {
+			b.take(t.Context(), <-b.inbox)
+		}
+		results, overrides := b.link.on("vitedge/pi/cmd/result"), 0
+		for _, did := range b.did {
+			if strings.HasPrefix(did, "override ") {
+				overrides++
+			}
+		}
+		want := 1
+		if topic == "vitedge/pi/cmd/result" || topic == "homeassistant/status" {
+			want = 0
+		}
+		require.Equal(t, want, len(results)+overrides+int(b.Dropped()))
 		for _, r := range results {
 			var got CommandResult
 			require.NoError(t, json.Unmarshal([]byte(r.payload), &got))

@@ -53,6 +53,13 @@ func (f *fakeLink) Refresh() {
 	f.refreshed++
 }
 
+// refreshes counts the calls of Refresh.
+func (f *fakeLink) refreshes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refreshed
+}
+
 // on is what went to a topic.
 func (f *fakeLink) on(topic string) []sent {
 	f.mu.Lock()
