@@ -214,46 +214,73 @@ func TestNextModel(t *testing.T) {
 	require.Empty(t, n.sha256())
 }
 
-// TestSystemd plays systemd's side of the notification socket.
-func TestSystemd(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+// notified plays systemd's side of the notification socket.
+type notified struct {
+	t      *testing.T
+	path   string
+	states chan string
+}
+
+func listenAsSystemd(t *testing.T) *notified {
+	t.Helper()
+	n := &notified{t, filepath.Join(t.TempDir(), "notify"), make(chan string, 1000)}
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: n.path, Net: "unixgram"})
 	require.NoError(t, err)
-	defer socket.Close()
-	states := make(chan string, 1000)
+	t.Cleanup(func() { socket.Close() })
 	go func() {
 		buf := make([]byte, 4096)
 		for {
-			n, err := socket.Read(buf)
+			size, err := socket.Read(buf)
 			if err != nil {
 				return
 			}
-			states <- string(buf[:n])
+			n.states <- string(buf[:size])
 		}
 	}()
-	until := func(part string) {
-		t.Helper()
-		deadline := time.After(brokertest.Patience)
-		for {
-			select {
-			case s := <-states:
-				if strings.Contains(s, part) {
-					return
-				}
-			case <-deadline:
-				t.Fatalf("waited in vain for %s", part)
+	return n
+}
+
+// until waits for a state that contains part and returns those before it.
+func (n *notified) until(part string) (before []string) {
+	n.t.Helper()
+	deadline := time.After(brokertest.Patience)
+	for {
+		select {
+		case s := <-n.states:
+			if strings.Contains(s, part) {
+				return before
 			}
+			before = append(before, s)
+		case <-deadline:
+			n.t.Fatalf("waited in vain for %s", part)
 		}
 	}
-	d := startDaemon(t, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=200000"}, colors(t, "", "red")...)
-	until("READY=1")
-	until("STATUS=camera cam is up")
+}
+
+func TestSystemd(t *testing.T) {
+	n := listenAsSystemd(t)
+	d := startDaemon(t, []string{"NOTIFY_SOCKET=" + n.path, "WATCHDOG_USEC=200000"}, colors(t, "", "red")...)
+	n.until("READY=1")
+	n.until("STATUS=camera cam is up")
 	for range 3 {
-		until("WATCHDOG=1")
+		n.until("WATCHDOG=1")
 	}
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
-	until("STOPPING=1")
+	n.until("STOPPING=1")
 	require.Zero(t, d.wait())
+}
+
+// TestRestartIsNoStop guards that systemd is not told that a daemon stops that
+// starts anew in its process: it would kill it when it does not end.
+func TestRestartIsNoStop(t *testing.T) {
+	b := brokertest.Start(t)
+	n := listenAsSystemd(t)
+	startDaemon(t, []string{"NOTIFY_SOCKET=" + n.path}, colors(t, b.URL(), "red")...)
+	n.until("READY=1")
+	s := b.Subscribe("vitedge/pi/availability")
+	s.UntilOn("vitedge/pi/availability", "online")
+	s.Publish("vitedge/pi/cmd/restart", "", false)
+	require.NotContains(t, n.until("READY=1"), "STOPPING=1")
 }
 
 // TestStalledPipelineStarvesTheWatchdog guards that a timer does not feed it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,10 +45,11 @@ func TestServiceIsValid(t *testing.T) {
 }
 
 // TestServiceKnowsTheExitStatus guards that systemd does not restart a daemon
-// whose configuration is wrong.
+// whose configuration is wrong, and does restart one that has panicked, which
+// ends with 2.
 func TestServiceKnowsTheExitStatus(t *testing.T) {
 	text, err := os.ReadFile("vitedge.service")
 	require.NoError(t, err)
-	require.Contains(t, string(text), "RestartPreventExitStatus=2 78\n")
-	require.Equal(t, []int{2, 78}, []int{exitUsage, exitConfig})
+	require.Contains(t, string(text), fmt.Sprintf("\nRestartPreventExitStatus=%d\n", exitConfig))
+	require.NotEqual(t, 2, exitConfig)
 }

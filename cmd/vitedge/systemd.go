@@ -20,7 +20,16 @@ func (d *daemon) runSystemd(ctx context.Context) error {
 	} else if !sent {
 		return nil
 	}
-	defer sd.SdNotify(false, sd.SdNotifyStopping)
+	defer func() {
+		// One that starts anew in its process must not say that it stops: systemd
+		// would wait for the end, and then kill it (TimeoutStopSec=).
+		select {
+		case <-d.restart:
+			sd.SdNotify(false, "STATUS=starting anew")
+		default:
+			sd.SdNotify(false, sd.SdNotifyStopping)
+		}
+	}()
 
 	every := 10 * time.Second
 	watchdog, err := sd.SdWatchdogEnabled(false)

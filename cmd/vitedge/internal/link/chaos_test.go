@@ -21,8 +21,10 @@ func chaosEvents(few int) int {
 	return few
 }
 
-// chaos hurts the connections through p until done is closed.
-func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, corrupt bool) {
+// chaos hurts the connections through p until done is closed. On a busy machine
+// a handshake may take longer than the pause between two faults: as long as
+// progress stays what it is the pauses grow.
+func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, timeout time.Duration, corrupt bool, progress func() uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pause := func(low, high time.Duration) {
 		select {
@@ -30,6 +32,8 @@ func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, corrupt bool)
 		case <-time.After(low + rand.N(high-low)):
 		}
 	}
+	const least, most = 5 * time.Millisecond, 500 * time.Millisecond
+	rest, before := least, progress()
 	for {
 		select {
 		case <-done:
@@ -38,7 +42,11 @@ func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, corrupt bool)
 			return
 		default:
 		}
-		pause(5*time.Millisecond, 40*time.Millisecond)
+		pause(rest, 8*rest)
+		rest = min(2*rest, most)
+		if now := progress(); now != before {
+			rest, before = least, now
+		}
 		switch rng.IntN(6) {
 		case 0:
 			p.Cut()
@@ -46,11 +54,11 @@ func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, corrupt bool)
 			p.CutAfter(1 + rng.IntN(2000)) // in the middle of a packet
 		case 3: // shorter than a timeout: slow, but alive
 			p.Stall(true)
-			pause(10*time.Millisecond, 30*time.Millisecond)
+			pause(timeout/10, timeout/3)
 			p.Stall(false)
 		case 4: // longer: half open
 			p.Stall(true)
-			pause(150*time.Millisecond, 200*time.Millisecond)
+			pause(timeout*3/2, timeout*2)
 			p.Stall(false)
 		case 5:
 			if corrupt {
@@ -70,7 +78,7 @@ func chaos(p *brokertest.Proxy, done <-chan struct{}, seed uint64, corrupt bool)
 // seen by its number.
 func TestChaos(t *testing.T) {
 	b := brokertest.Start(t)
-	checkChaos(t, b, chaosEvents(1500), func(*Options) {}, false)
+	checkChaos(t, b, chaosEvents(1500), 100*time.Millisecond, func(*Options) {}, false)
 }
 
 // TestChaosTLS also flips bits. TCP's checksum would not let these through,
@@ -79,7 +87,7 @@ func TestChaosTLS(t *testing.T) {
 	authority := brokertest.NewAuthority(t)
 	cert, key := authority.Issue("broker", soon, "127.0.0.1")
 	b := startTLS(t, authority.File, cert, key, "listener PLAINPORT 127.0.0.1")
-	checkChaos(t, b, chaosEvents(400), func(o *Options) {
+	checkChaos(t, b, chaosEvents(400), 250*time.Millisecond, func(o *Options) {
 		o.TLS = Files{CA: authority.File}
 		o.URL = "mqtts" + o.URL[len("mqtt"):]
 	}, true)
@@ -88,18 +96,18 @@ func TestChaosTLS(t *testing.T) {
 // enough is how many connections must have been lost for a test to be one.
 const enough = 5
 
-func checkChaos(t *testing.T, b *brokertest.Broker, n int, edit func(*Options), corrupt bool) {
+func checkChaos(t *testing.T, b *brokertest.Broker, n int, timeout time.Duration, edit func(*Options), corrupt bool) {
 	p := brokertest.NewProxy(t, b.Addr())
 	const topic = "vitedge/pi/cam/event"
 	s := b.Subscribe(topic)
 	l := start(t, p.Addr(), func(o *Options) {
-		o.Timeout = 100 * time.Millisecond
+		o.Timeout = timeout
 		edit(o)
 	})
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		chaos(p, done, 7, corrupt)
+		chaos(p, done, 7, timeout, corrupt, func() uint64 { return l.q.Stats().Acked })
 	}()
 	for i := range n {
 		l.push(i)

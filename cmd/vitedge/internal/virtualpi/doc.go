@@ -6,7 +6,9 @@
 //
 //	kernel.go     kernel and modules out of Debian's package, never installed
 //	initramfs.go  the root file system, with the programs under test
+//	systemd.go    the same with Debian's systemd as process 1
 //	init.sh       process 1 of the guest
+//	serial.sh     the shell that does what the test says
 //	machine.go    QEMU, and a shell in the guest over the serial line
 //	isolate.go    a network namespace with nothing in it but loopback
 //

@@ -13,6 +13,11 @@ import (
 //go:embed init.sh
 var initScript []byte
 
+// serialScript does what the test says.
+//
+//go:embed serial.sh
+var serialScript []byte
+
 // Archive is a cpio archive in the format that kernels unpack as their first
 // root file system: "newc" of the kernel's buffer-format document (early
 // userspace).
@@ -80,6 +85,7 @@ func NewRoot(busybox []byte, modules []Module) *Archive {
 	a.Device("dev/console", 5, 1)
 	a.File("init", 0o755, initScript)
 	a.File("bin/busybox", 0o755, busybox)
+	a.File("bin/serial", 0o755, serialScript)
 	a.Symlink("bin/sh", "busybox")
 	a.Modules("lib/modules", modules)
 	return a

@@ -25,7 +25,10 @@ func Folder() (string, error) {
 }
 
 // Packages are the names of the package files.
-type Packages struct{ Kernel, Busybox string }
+type Packages struct {
+	Kernel, Busybox string
+	Systemd         []string // with all that it depends on
+}
 
 // FindPackages looks for them in dir. It does not matter which version they
 // are.
@@ -44,7 +47,9 @@ func FindPackages(dir string) (Packages, error) {
 		}
 		*f.into = found[len(found)-1]
 	}
-	return p, nil
+	var err error
+	p.Systemd, err = filepath.Glob(filepath.Join(dir, "systemd", "*.deb"))
+	return p, err
 }
 
 // Kernel is what the package of a kernel has for the guest.
@@ -111,6 +116,16 @@ func ReadFile(deb, name string) (data []byte, err error) {
 
 // eachFile calls f with those files of a package that keep wants.
 func eachFile(deb string, keep func(name string) bool, f func(file)) error {
+	return eachHeader(deb, keep, func(h *tar.Header, name string, data []byte) {
+		if h.Typeflag == tar.TypeReg {
+			f(file{name, data})
+		}
+	})
+}
+
+// eachHeader calls f with those files, folders and links of a package that keep
+// wants.
+func eachHeader(deb string, keep func(name string) bool, f func(h *tar.Header, name string, data []byte)) error {
 	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", deb)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -129,7 +144,7 @@ func eachFile(deb string, keep func(name string) bool, f func(file)) error {
 	return readErr
 }
 
-func eachEntry(r *tar.Reader, keep func(name string) bool, f func(file)) error {
+func eachEntry(r *tar.Reader, keep func(name string) bool, f func(h *tar.Header, name string, data []byte)) error {
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -139,14 +154,14 @@ func eachEntry(r *tar.Reader, keep func(name string) bool, f func(file)) error {
 			return err
 		}
 		name := path.Clean(h.Name)
-		if h.Typeflag != tar.TypeReg || !keep(name) {
+		if !keep(name) {
 			continue
 		}
-		data, err := io.ReadAll(r)
+		data, err := io.ReadAll(r) // nothing but for files
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		f(file{name, data})
+		f(h, name, data)
 	}
 }
 

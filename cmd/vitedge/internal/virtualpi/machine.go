@@ -68,7 +68,7 @@ func Start(t testing.TB, kernel *Kernel, root *Archive) *Machine {
 		"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", image, "-initrd", initrd,
 		// Messages of the kernel would break the shell's lines in two.
-		"-append", "console=ttyAMA0 quiet loglevel=1 panic=-1 mitigations=off",
+		"-append", "console=ttyAMA0 quiet loglevel=1 panic=-1 mitigations=off systemd.show_status=0 systemd.getty_auto=0",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "qemu-xhci,id=xhci", "-chardev", "socket,id=camera,server=on,wait=off,path="+m.Camera,
 		"-device", "usb-redir,chardev=camera,bus=xhci.0",

@@ -134,7 +134,7 @@ func TestFindPackages(t *testing.T) {
 	require.NoError(t, os.WriteFile(busybox, nil, 0o600))
 	p, err := FindPackages(dir)
 	require.NoError(t, err)
-	require.Equal(t, Packages{kernel, busybox}, p)
+	require.Equal(t, Packages{Kernel: kernel, Busybox: busybox}, p)
 }
 
 // The bytes of a small archive, by hand from the kernel's document.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what TestVirtualPi runs, on Debian as root or with sudo: QEMU and mosquitto,
-# and in the user's cache folder the packages of a kernel and a busybox for arm64, which
-# are booted and never installed.
+# and in the user's cache folder the packages of a kernel, a busybox, and systemd with all
+# that it depends on, for arm64, which are booted and never installed.
 set -euo pipefail
 
 sudo=
@@ -45,3 +45,16 @@ if [ -z "$kernel" ]; then
 fi
 fetch "$kernel:arm64" 'linux-image-*_arm64.deb'
 fetch busybox-static:arm64 'busybox-static_*_arm64.deb'
+
+# systemd and udev with all that they depend on, as for a machine that has nothing yet.
+# apt names only files that it does not find, so it is asked where there is none.
+bootstrap() {
+	apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 \
+		-o Dir::State::Status=/dev/null -o Dir::Cache::Archives="$PWD/$1" --no-install-recommends --yes "$2" install systemd:arm64 udev:arm64
+}
+mkdir -p systemd/partial
+wanted=$(bootstrap nowhere --print-uris | cut -d' ' -f2)
+for file in systemd/*.deb; do
+	grep -qxF "$(basename "$file")" <<<"$wanted" || rm -f "$file"
+done
+bootstrap systemd --download-only >/dev/null
