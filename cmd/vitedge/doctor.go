@@ -166,7 +166,7 @@ func (d *doctor) camera(name string, size int) {
 	}
 	switch {
 	case err == nil:
-		d.report(check, good, fmt.Sprintf("%s gives %dx%d %s", c.Source, f.Width, f.Height, f.Format), "")
+		d.report(check, good, fmt.Sprintf("%s gives %dx%d %s", config.Redacted(c.Source), f.Width, f.Height, f.Format), "")
 	case errors.Is(err, os.ErrPermission):
 		d.report(check, bad, err.Error(), "add the user to the group video: sudo usermod -aG video $USER, then log in again")
 	case errors.Is(err, camera.ErrBusy):

@@ -6,7 +6,8 @@
 // Every key of the file is also an environment variable: mqtt.url is
 // VITEDGE_MQTT_URL, and source of the camera "front-door" is
 // VITEDGE_CAMERAS_FRONT_DOOR_SOURCE. Passwords and private keys are never
-// values of the configuration, only names of files that hold them.
+// values of the configuration, only names of files that hold them. Only the URL
+// of a camera may have a password in it; see Redacted.
 package config
 
 import (

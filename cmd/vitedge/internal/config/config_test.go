@@ -254,6 +254,31 @@ func TestYAMLReadsBack(t *testing.T) {
 	require.Equal(t, cfg, again)
 }
 
+// TestRedacted guards that no secret of a camera's URL is shown.
+func TestRedacted(t *testing.T) {
+	for source, want := range map[string]string{
+		"auto": "auto", "/dev/video0": "/dev/video0", "file:/a b?c=d": "file:/a b?c=d", "Camera: 3": "Camera: 3",
+		"http://host/stream.mjpg":                 "http://host/stream.mjpg",
+		"http://me:hunter2@host:80/x":             "http://me:xxxxx@host:80/x",
+		"https://me@host/x":                       "https://me@host/x",
+		"http://host/cgi?user=me&pwd=hunter2&raw": "http://host/cgi?user=xxxxx&pwd=xxxxx&raw",
+		"rtsp://me:hunter2@host/":                 "rtsp://me:xxxxx@host/",
+		"http://me:hunter2@ho st/":                "http://xxxxx",
+	} {
+		require.Equal(t, want, Redacted(source))
+	}
+	const source = "http://me:hunter2@host/?token=hunter2"
+	cfg, _, err := load(t, "cameras: {a: {source: '"+source+"'}}\n", nil)
+	require.NoError(t, err)
+	printed, err := cfg.YAML()
+	require.NoError(t, err)
+	require.NotContains(t, string(printed), "hunter2")
+	require.Equal(t, source, cfg.Cameras["a"].Source, "it is still in force")
+	_, _, err = load(t, "cameras: {a: {source: '"+source+"'}, b: {source: '"+source+"'}}\n", nil)
+	require.ErrorContains(t, err, "which camera a has already")
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
 func TestDiff(t *testing.T) {
 	a, _, err := load(t, "cameras: {a: {}, b: {source: x}}\n", nil)
 	require.NoError(t, err)

@@ -100,7 +100,7 @@ func (v validator) cameras(c *Config) {
 		v.check(!slices.Contains(reserved, name), key, "is a topic of the device; choose another name")
 		v.check(camera.Source != "", key+".source", "is empty; want auto, /dev/videoN, file:PATH, http://… or test:")
 		if other, twice := sources[camera.Source]; twice && camera.Source != "" {
-			v.check(false, key+".source", "is %q, which camera %s has already", camera.Source, other)
+			v.check(false, key+".source", "is %q, which camera %s has already", Redacted(camera.Source), other)
 		}
 		sources[camera.Source] = name
 		v.check(camera.FPS >= 0 && camera.FPS <= 1000, key+".fps", "is %v; want 0 (the camera's own) to 1000", camera.FPS)
