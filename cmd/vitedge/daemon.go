@@ -258,6 +258,9 @@ func (d *daemon) facts() publish.Facts {
 		for _, filter := range s.Denied {
 			f.Problems = append(f.Problems, "the broker does not authorize the subscription "+filter)
 		}
+		if s.Rival != "" {
+			f.Problems = append(f.Problems, s.Rival)
+		}
 	}
 	if d.cfg.MQTT.Outbox.Persist && d.link != nil && (d.journal == nil || d.journal.Failing()) {
 		f.Problems = append(f.Problems, "waiting messages are not kept on disk")

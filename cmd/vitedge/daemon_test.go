@@ -233,6 +233,17 @@ func TestWillOnKill(t *testing.T) {
 	s.UntilOn("vitedge/pi/availability", "offline")
 }
 
+// TestTwoDaemonsWithOneID guards that daemons that take turns with one client id
+// say so where people look.
+func TestTwoDaemonsWithOneID(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/status")
+	for range 2 {
+		startDaemon(t, nil, append(colors(t, b.URL(), "red"), "--set", "mqtt.status=1s")...)
+	}
+	s.UntilOn("vitedge/pi/status", `"problems":["the broker keeps closing the connection; does another client use the client id pi?"]`)
+}
+
 func TestSIGTERM(t *testing.T) {
 	b := brokertest.Start(t)
 	s := b.Subscribe("vitedge/pi/availability")

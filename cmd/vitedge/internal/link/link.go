@@ -84,6 +84,7 @@ type Stats struct {
 	LiveSent  uint64
 	LiveLost  uint64 // live messages without a connection, or overtaken by a newer one
 	Denied    []string
+	Rival     string // why another client seems to use the client id; empty: none does
 }
 
 // Link is one supervised connection. Its methods may be called from several
@@ -99,8 +100,9 @@ type Link struct {
 	retained []*retained // in the order in which they were first published
 	live     []live
 	stats    Stats
-	busy     bool   // a live or retained message is on its way
-	logged   string // the last complaint
+	busy     bool        // a live or retained message is on its way
+	logged   string      // the last complaint
+	kicks    []time.Time // when the broker closed a connection that it had accepted
 	idle     chan struct{}
 }
 
@@ -236,6 +238,7 @@ func (l *Link) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.Denied = append([]string(nil), s.Denied...)
+	s.Rival = l.rival()
 	return s
 }
 

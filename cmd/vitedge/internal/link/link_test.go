@@ -377,16 +377,27 @@ func TestPingTimes(t *testing.T) {
 	}
 }
 
-// TestKickedAtOnceBacksOff lets two clients fight over one id: each CONNECT
-// ends the other's connection right after it was accepted.
-func TestKickedAtOnceBacksOff(t *testing.T) {
+// TestRival lets two clients fight over one id: each CONNECT ends the other's
+// connection right after it was accepted. Both say so, in the log once.
+func TestRival(t *testing.T) {
 	b := brokertest.Start(t)
-	edit := func(o *Options) { o.ReconnectMin, o.ReconnectMax = 20*time.Millisecond, 200*time.Millisecond }
-	first := start(t, b.Addr(), edit)
-	second := start(t, b.Addr(), edit)
-	brokertest.Eventually(t, "the reason in a log", func() bool {
-		return strings.Contains(first.log.String()+second.log.String(), "does another client use the client id pi?")
-	})
+	edit := func(o *Options) { o.ReconnectMin, o.ReconnectMax = 5*time.Millisecond, 20*time.Millisecond }
+	first, second := start(t, b.Addr(), edit), start(t, b.Addr(), edit)
+	const rival = "does another client use the client id pi?"
+	for _, l := range []*running{first, second} {
+		brokertest.Eventually(t, "the suspicion", func() bool { return strings.Contains(l.Stats().Rival, rival) })
+		require.Contains(t, l.log.String(), rival)
+		connects := l.Stats().Connects
+		brokertest.Eventually(t, "more turns", func() bool { return l.Stats().Connects > connects+5 })
+		require.Equal(t, 1, strings.Count(l.log.String(), rival), l.log.String())
+	}
+	second.finish()
+	first.mu.Lock()
+	for i := range first.kicks { // five minutes pass
+		first.kicks[i] = first.kicks[i].Add(-rivalSpan)
+	}
+	first.mu.Unlock()
+	require.Empty(t, first.Stats().Rival)
 }
 
 // TestAcceptedAndKickedBacksOff plays a broker that accepts every connection and

@@ -12,7 +12,6 @@ import (
 // "offline", waits for the acknowledgment and disconnects. It returns nil.
 func (l *Link) Run(ctx context.Context) error {
 	b := backoff{low: l.o.ReconnectMin, high: l.o.ReconnectMax}
-	var kicks []time.Time // when the broker closed a connection that it had accepted
 	for ctx.Err() == nil {
 		began := time.Now()
 		c, err := l.connect(ctx)
@@ -24,18 +23,11 @@ func (l *Link) Run(ctx context.Context) error {
 				return nil // ended as ctx asked
 			}
 			lasted = time.Since(began)
-			if closedByBroker(err) {
-				kicks = append(kicks, time.Now())
-			}
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		text := explain(err)
-		if n := recent(&kicks); n >= 3 && closedByBroker(err) {
-			text = fmt.Sprintf("the broker keeps closing the connection; does another client use the client id %s?", l.o.ClientID)
-		}
-		l.complain(text, err, lasted > 0)
+		l.complain(err, lasted > 0)
 
 		pause := b.pause(lasted)
 		l.o.Log.Debug("waiting before the next try", "pause", pause)
@@ -49,19 +41,37 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
-// recent forgets the times that are more than 5 minutes old and counts the rest.
-func recent(times *[]time.Time) int {
-	for len(*times) > 0 && time.Since((*times)[0]) > 5*time.Minute {
-		*times = (*times)[1:]
+// A broker closes the connection of a client when another one connects with the
+// same client id; then they take turns. So many closed connections in so long a
+// time are taken for that.
+const (
+	rivalKicks = 3
+	rivalSpan  = 5 * time.Minute
+)
+
+// rival says that another client seems to use the client id, or nothing.
+func (l *Link) rival() string {
+	l.kicks = slices.DeleteFunc(l.kicks, func(t time.Time) bool { return time.Since(t) > rivalSpan })
+	if len(l.kicks) < rivalKicks {
+		return ""
 	}
-	return len(*times)
+	return fmt.Sprintf("the broker keeps closing the connection; does another client use the client id %s?", l.o.ClientID)
 }
 
-// complain records why there is no connection, and logs it when it is
-// something new.
-func (l *Link) complain(text string, err error, lost bool) {
+// complain records why there is no connection, or none any more, and logs it
+// when it is something new.
+func (l *Link) complain(err error, lost bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	text := explain(err)
+	if closedByBroker(err) {
+		if lost {
+			l.kicks = append(l.kicks, time.Now())
+		}
+		if rival := l.rival(); rival != "" {
+			text = rival
+		}
+	}
 	l.stats.Connected = false
 	l.stats.LastError = text
 	waiting := len(l.live)
@@ -97,8 +107,13 @@ func (l *Link) up() {
 	l.stats.Connected = true
 	l.stats.Connects++
 	l.stats.LastError = ""
-	l.logged, l.busy = "", false // what was on its way is stale again
+	l.busy = false // what was on its way is stale again
 	l.refresh()
+	if l.rival() != "" { // not at every turn
+		l.o.Log.Debug("connected to the broker", "broker", l.o.URL, "client_id", l.o.ClientID)
+		return
+	}
+	l.logged = ""
 	l.o.Log.Info("connected to the broker", "broker", l.o.URL, "client_id", l.o.ClientID)
 }
 
