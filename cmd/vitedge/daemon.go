@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -150,7 +151,7 @@ func (d *daemon) wire() error {
 	if m.Outbox.Persist {
 		var err error
 		if d.journal, err = outbox.OpenJournal(d.outbox, filepath.Join(d.cfg.StateDir, "outbox"), d.log); err != nil {
-			d.log.Error("waiting messages are not kept on disk", "err", err)
+			d.log.Error("waiting messages are not kept on disk; the file of those that waited stays as it is", "err", err)
 		}
 	}
 	return nil
@@ -171,8 +172,10 @@ func (d *daemon) linkOptions(topics publish.Topics) link.Options {
 
 // discovery describes the device to Home Assistant.
 func (d *daemon) discovery(topics publish.Topics) *publish.Discovery {
+	hostname, _ := os.Hostname()
 	return &publish.Discovery{
 		Topics: topics, Prefix: d.cfg.HomeAssistant.Prefix, ID: d.id, Name: d.name(), Board: machine.Model(), Version: programVersion(),
+		URL:     pageURL(d.cfg.HTTP.Listen, hostname),
 		Sources: d.cfg.CameraNames(), Labels: d.engine.Info().Labels, Image: d.cfg.MQTT.Image, Commands: d.cfg.MQTT.Commands,
 		Heat: machine.Health().TemperatureC != nil,
 	}

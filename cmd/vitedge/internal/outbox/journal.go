@@ -43,16 +43,23 @@ type Journal struct {
 	log  *slog.Logger
 	q    *Queue // the queue's lock guards everything below
 
-	file    *os.File
-	size    int64 // of the file, up to the last whole record
-	dirty   bool  // written since the last fsync
-	failing bool  // the last write failed and was reported
+	file    *os.File // nil until it could be written once
+	size    int64    // of the file, up to the last whole record
+	dirty   bool     // written since the last fsync
+	failing bool     // the last write failed and was reported
+	retry   time.Time
+	pause   time.Duration // before the next try, if that fails too
 	buf     []byte
 }
 
+// The pauses between two tries to write a file that could not be written. Each
+// try costs a full disk a file that is written and removed.
+const minPause, maxPause = time.Second, time.Minute
+
 // OpenJournal restores into q what an earlier process left at path, oldest
-// first and within the bounds of q, and keeps q there from now on. An
-// unreadable file is set aside, not lost.
+// first and within the bounds of q, and keeps q there from now on, or as soon
+// as the disk allows. A file that is no journal is set aside, not lost; one
+// that cannot be read is an error, and is left alone.
 func OpenJournal(q *Queue, path string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, log: log, q: q}
 	messages, next, err := restore(path)
@@ -85,7 +92,7 @@ func OpenJournal(q *Queue, path string, log *slog.Logger) (*Journal, error) {
 	}
 	// A fresh file holds just what waits, whatever state the old one was in.
 	if err := j.rewrite(); err != nil {
-		return nil, fmt.Errorf("outbox: %w", err)
+		j.fail(err)
 	}
 	q.journal = j
 	return j, nil
@@ -226,7 +233,8 @@ func (j *Journal) write() {
 }
 
 func (j *Journal) fail(err error) {
-	j.failing = true
+	j.failing, j.pause = true, minPause
+	j.retry = time.Now().Add(j.pause)
 	if j.file != nil {
 		j.file.Truncate(j.size)
 	}
@@ -235,6 +243,9 @@ func (j *Journal) fail(err error) {
 
 // rewrite replaces the file by one that holds just the waiting messages.
 func (j *Journal) rewrite() (err error) {
+	if err := os.MkdirAll(filepath.Dir(j.path), 0o700); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*.tmp")
 	if err != nil {
 		return err
@@ -278,10 +289,7 @@ func syncDir(dir string) error {
 func (j *Journal) tick() {
 	j.q.mu.Lock()
 	if j.failing {
-		if err := j.rewrite(); err == nil {
-			j.failing = false
-			j.log.Info("waiting messages are kept on disk again", "file", j.path)
-		}
+		j.again()
 		j.q.mu.Unlock()
 		return
 	}
@@ -299,6 +307,20 @@ func (j *Journal) tick() {
 	}
 }
 
+// again tries to write a failing file, if it is time to.
+func (j *Journal) again() {
+	if time.Now().Before(j.retry) {
+		return
+	}
+	if err := j.rewrite(); err != nil {
+		j.pause = min(2*j.pause, maxPause)
+		j.retry = time.Now().Add(j.pause)
+		return
+	}
+	j.failing = false
+	j.log.Info("waiting messages are kept on disk again", "file", j.path)
+}
+
 // Run syncs once a second until done is closed, then closes the file.
 func (j *Journal) Run(done <-chan struct{}) {
 	ticker := time.NewTicker(time.Second)
@@ -312,7 +334,9 @@ func (j *Journal) Run(done <-chan struct{}) {
 			j.q.mu.Lock()
 			defer j.q.mu.Unlock()
 			j.q.journal = nil
-			j.file.Close()
+			if j.file != nil {
+				j.file.Close()
+			}
 			return
 		}
 	}

@@ -1,15 +1,19 @@
 package outbox
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -161,9 +165,96 @@ func TestRestoreIsBounded(t *testing.T) {
 	crash(j)
 }
 
+// TestUnwritableFolder: what waits is in memory until the folder can be written.
 func TestUnwritableFolder(t *testing.T) {
-	_, err := OpenJournal(New(10, 1<<20), "/proc/nothing/outbox", quiet)
-	require.Error(t, err)
+	parent := filepath.Join(t.TempDir(), "not yet a folder")
+	require.NoError(t, os.WriteFile(parent, nil, 0o600))
+	path := filepath.Join(parent, "state", "outbox")
+	_, err := OpenJournal(New(10, 1<<20), path, quiet)
+	require.Error(t, err, "nobody knows what is there")
+
+	require.NoError(t, os.Remove(parent))
+	require.NoError(t, os.Symlink("/proc/nothing", parent))
+	q, j := open(t, path, 10, 1<<20)
+	q.Push(message(0))
+	j.tick()
+	require.True(t, j.Failing())
+	require.NoError(t, os.Remove(parent))
+	j.tick()
+	require.True(t, j.Failing(), "it is not tried all the time")
+	j.retry = time.Time{}
+	j.tick()
+	require.False(t, j.Failing())
+	q.Push(message(1))
+	crash(j)
+	q, j = open(t, path, 10, 1<<20)
+	require.Equal(t, []string{"0", "1"}, drain(q))
+	crash(j)
+}
+
+// TestPausesGrow guards that a full disk is not written to all the time.
+func TestPausesGrow(t *testing.T) {
+	_, j := open(t, "/proc/nothing/outbox", 10, 1<<20)
+	var pauses []time.Duration
+	for range 8 {
+		pauses = append(pauses, j.pause)
+		j.retry = time.Time{}
+		j.tick()
+	}
+	require.Equal(t, []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 32e9, 60e9, 60e9}, pauses)
+}
+
+// TestKilledAnywhere kills a process with SIGKILL while it pushes and
+// acknowledges, again and again on one file: whatever Push has returned for is
+// there, but what was acknowledged, in order.
+func TestKilledAnywhere(t *testing.T) {
+	if path := os.Getenv("OUTBOX_KILLED"); path != "" {
+		q, _ := open(t, path, 1000, 64<<10)
+		for i := q.next; ; i++ {
+			q.Push(Message{Topic: "t", Payload: fmt.Appendf(nil, "%d", i)})
+			fmt.Printf("pushed %d\n", i)
+			if i%3 == 0 {
+				m, _ := q.Front()
+				q.Ack(m)
+			}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "outbox")
+	total := 0
+	for range 20 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledAnywhere$")
+		cmd.Env = append(os.Environ(), "OUTBOX_KILLED="+path)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		last, enough := 0, 1+rand.IntN(2000)
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			_, err := fmt.Sscanf(lines.Text(), "pushed %d", &last)
+			require.NoError(t, err, lines.Text())
+			if n == enough {
+				cmd.Process.Kill() // the lines in the pipe still count
+			}
+		}
+		cmd.Wait()
+
+		q, j := open(t, path, 1000, 64<<10)
+		got := make([]int, 0, 1000)
+		for i := range q.n {
+			n, err := strconv.Atoi(string(q.at(i).Payload))
+			require.NoError(t, err)
+			got = append(got, n)
+		}
+		crash(j)
+		require.NotEmpty(t, got)
+		for i, n := range got {
+			require.Equal(t, got[0]+i, n, "one after the other")
+		}
+		require.GreaterOrEqual(t, got[len(got)-1], last, "what was pushed is there")
+		require.LessOrEqual(t, got[len(got)-1], last+1)
+		total = last
+	}
+	t.Logf("%d messages in 20 processes", total)
 }
 
 // TestFullDisk limits the size of files that this process may write, which
@@ -208,10 +299,12 @@ func fillDisk(t *testing.T, path string) {
 	require.True(t, j.Failing())
 	require.Equal(t, 1, strings.Count(log.String(), "cannot be kept on disk"), log.String())
 	require.Equal(t, 100, q.Stats().Len, "nothing is lost in memory")
+	j.retry = time.Time{}
 	j.tick()
 	require.True(t, j.Failing(), "still no room")
 
 	limit(1 << 30)
+	j.retry = time.Time{}
 	j.tick()
 	require.False(t, j.Failing())
 	require.Contains(t, log.String(), "on disk again")

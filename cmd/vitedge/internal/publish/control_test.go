@@ -183,6 +183,12 @@ func TestUnwritableStateFolder(t *testing.T) {
 	require.False(t, b.settings["cam"].Enabled, "the setting holds all the same")
 	require.Contains(t, b.result(t).Error, "settings are not kept over a restart: ")
 	require.NotEmpty(t, b.o.Store.Failure())
+
+	b.o.Store.path = b.store // the folder can be written now
+	require.Empty(t, b.o.Store.Failure())
+	store, err := OpenStore(b.store)
+	require.NoError(t, err)
+	require.False(t, *store.Get("cam").Enabled)
 }
 
 func TestBrokenStore(t *testing.T) {

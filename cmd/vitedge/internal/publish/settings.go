@@ -158,6 +158,10 @@ func (s *Store) Put(src string, o Overrides) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sources[src] = o
+	return s.write()
+}
+
+func (s *Store) write() error {
 	data, err := json.MarshalIndent(s.sources, "", "  ")
 	if err == nil {
 		err = writeFile(s.path, append(data, '\n'))
@@ -170,10 +174,14 @@ func (s *Store) Put(src string, o Overrides) error {
 	return nil
 }
 
-// Failure says why the settings are not kept, or is empty.
+// Failure says why the settings are not kept, or is empty. It tries once more to
+// write what could not be written.
 func (s *Store) Failure() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failure != "" {
+		s.write()
+	}
 	return s.failure
 }
 
