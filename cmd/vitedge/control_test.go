@@ -471,3 +471,47 @@ func TestUnwritableState(t *testing.T) {
 	s.UntilOn("vitedge/pi/cmd/result", "settings are not kept over a restart")
 	s.UntilOn("vitedge/pi/status", "settings are not kept over a restart")
 }
+
+// TestFullDisk fills a disk of its own under a running daemon: it says so in
+// status and answer, works on, and mends itself when there is room again.
+func TestFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a disk of its own: %v", err) // only root may mount
+	}
+	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/#")
+	d := startDaemon(t, nil, append(colors(t, b.URL(), "red red red green green green"), "--set", "state_dir="+disk,
+		"--interval", "10ms", "--set", "mqtt.status=1s", "--set", "mqtt.outbox.persist=true")...)
+	s.UntilOn("vitedge/pi/cam/event", "green")
+	s.UntilOn("vitedge/pi/status", `"problems":[]`)
+
+	file, err := os.Create(filepath.Join(disk, "filler"))
+	require.NoError(t, err)
+	for page := make([]byte, 4096); err == nil; {
+		_, err = file.Write(page)
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	s.UntilOn("vitedge/pi/status", "waiting messages are not kept on disk")
+	s.Publish("vitedge/pi/cam/threshold/set", "0.25", false)
+	s.UntilOn("vitedge/pi/cmd/result", "settings are not kept over a restart: ")
+	s.UntilOn("vitedge/pi/cmd/result", "no space left on device")
+	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
+	s.UntilOn("vitedge/pi/status", `"problems":["waiting messages are not kept on disk","settings are not kept over a restart: `)
+	require.NoError(t, file.Close())
+
+	s.Forget()
+	s.Until("many events on a full disk", func([]brokertest.Message) bool { return len(s.On("vitedge/pi/cam/event")) > 10 })
+	require.NoError(t, os.Remove(file.Name()))
+	s.Forget()
+	s.UntilOn("vitedge/pi/status", `"problems":[]`)
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.wait())
+	settings, err := os.ReadFile(filepath.Join(disk, "settings.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(settings), "0.25")
+	left, err := filepath.Glob(filepath.Join(disk, "*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

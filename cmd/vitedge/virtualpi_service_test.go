@@ -75,7 +75,7 @@ func newServicePi(t *testing.T, packages virtualpi.Packages, passwd string) *ser
 	p.broker = brokertest.Start(t, "allow_anonymous true", "password_file "+users)
 	p.proxy = brokertest.NewProxy(t, p.broker.Addr())
 	p.webcam = cameratest.New(cameratest.Config{})
-	p.webcam.SetFPS(10)
+	p.webcam.SetFPS(2) // the emulated CPU is to have time for systemd
 	p.webcam.SetImage(pictures["red"])
 
 	kernel, err := virtualpi.OpenKernel(packages.Kernel)
@@ -115,7 +115,7 @@ func (p *pi) serviceConfig(threshold string) string {
 device: {id: pi}
 model: {path: /etc/vitedge/model.safetensors}
 cameras: {cam: {frozen_after: 0s}}
-decide: {interval: 100ms, threshold: %s, votes: 1, window: 1, hold: 0s}
+decide: {interval: 1s, threshold: %s, votes: 1, window: 1, hold: 0s}
 mqtt: {url: "mqtt://%s:%s", username: pi, reconnect_min: 10ms, reconnect_max: 500ms, status: 1s}
 `, threshold, virtualpi.Host, port)
 }
@@ -231,7 +231,7 @@ func (s *servicePi) restartByCommand() {
 	s.until("availability", "offline")
 	s.up()
 	after := s.status("a new session", func(got publish.Status) bool { return got.Session != before }).Session
-	s.status("ten seconds later", func(got publish.Status) bool { return got.UptimeS >= 10 })
+	s.status("more than TimeoutStopSec later", func(got publish.Status) bool { return got.UptimeS >= 8 })
 	require.Equal(s.t, after, s.status("a status", func(publish.Status) bool { return true }).Session)
 	require.Equal(s.t, "active", s.property("ActiveState"))
 	require.Equal(s.t, s.pid, s.property("MainPID"))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -172,6 +173,46 @@ func TestBrokerRestart(t *testing.T) {
 	}
 	require.Equal(t, uint64(1), l.Stats().Lost)
 	require.Equal(t, 50, len(s.On("vitedge/pi/cam/event")))
+}
+
+// TestADayWithoutABroker makes the events of 24 hours, one a second, while the
+// broker is away: memory is bounded, and those that a subscriber misses
+// afterwards are as many as were counted.
+func TestADayWithoutABroker(t *testing.T) {
+	const day, room = 24 * 60 * 60, 1000
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	p.Refuse(true)
+	q := outbox.New(room, 1<<20)
+	l := start(t, p.Addr(), func(o *Options) { o.Outbox = q })
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	padding := strings.Repeat("x", 500) // all of them would be 50 MB
+	for i := range day {
+		l.Send(outbox.Message{Topic: "vitedge/pi/cam/event", Payload: fmt.Appendf(nil, `{"seq":%d,"padding":%q}`, i, padding)})
+		l.Live("vitedge/pi/cam/prediction", []byte("{}"), false)
+	}
+	grown := heap() - before
+	require.Less(t, grown, int64(8<<20), "bytes on the heap, of which the outbox may have 1 MiB")
+	require.Equal(t, uint64(day-room), q.Stats().Dropped)
+	require.Equal(t, uint64(day), l.Stats().LiveLost)
+
+	s := b.Subscribe("vitedge/pi/cam/event")
+	p.Refuse(false)
+	s.UntilOn("vitedge/pi/cam/event", fmt.Sprintf(`{"seq":%d,`, day-1))
+	require.NoError(t, l.Flush(t.Context())) // until the last is acknowledged
+	var want []int
+	for seq := day - room; seq < day; seq++ {
+		want = append(want, seq)
+	}
+	require.Equal(t, want, seqs(t, s.On("vitedge/pi/cam/event")))
+	require.Equal(t, outbox.Stats{Accepted: day, Acked: room, Dropped: day - room}, q.Stats())
+	t.Logf("%d events, %d dropped, %d delivered, %d bytes more on the heap", day, q.Stats().Dropped, q.Stats().Acked, grown)
 }
 
 func TestReasonIsLoggedOnce(t *testing.T) {
