@@ -8,14 +8,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/brokertest"
+	"vitedge/cmd/vitedge/internal/pipeline"
 	"vitedge/cmd/vitedge/internal/publish"
+	"vitedge/vitlite"
 )
 
 // config writes a configuration file that the colors flags are put on top of.
@@ -333,6 +337,55 @@ func TestStalledPipelineStarvesTheWatchdog(t *testing.T) {
 	for _, state := range got[1:] {
 		require.Equal(t, "STATUS=camera cam is down; stalled: cam", state)
 	}
+}
+
+// gate is a model that answers as long as it is open.
+type gate struct{ open chan struct{} }
+
+func (g gate) Classify(dst []vitlite.Prediction, _ *camera.Frame) ([]vitlite.Prediction, pipeline.Report, error) {
+	<-g.open
+	return append(dst[:0], vitlite.Prediction{Label: "red", Score: 1}), pipeline.Report{}, nil
+}
+
+// TestWatchdogFollowsThePipeline has the model hang in a pipeline that runs: the
+// watchdog is fed until then, is not while it hangs, and is again when it goes on.
+func TestWatchdogFollowsThePipeline(t *testing.T) {
+	n := listenAsSystemd(t)
+	t.Setenv("NOTIFY_SOCKET", n.path)
+	t.Setenv("WATCHDOG_USEC", "40000")
+	dir := t.TempDir()
+	model, err := writeColorModel(dir)
+	require.NoError(t, err)
+	d := newTestDaemon(t, "--model", model, "--camera", "test:", "--broker", "", "--http", "", "--set", "state_dir="+dir)
+	d.stallLimit = time.Second
+	open := gate{make(chan struct{})}
+	p := pipeline.New(pipeline.Options{
+		Name: "cam", Classifier: open, Log: d.log,
+		Open: func(ctx context.Context) (camera.Camera, error) {
+			return openCamera(ctx, camera.Config{Source: "test:", Log: d.log})
+		},
+		Settings: pipeline.Settings{Enabled: true, Top: 1, Rule: pipeline.Rule{Votes: 1, Window: 1, Heartbeat: time.Hour}},
+	})
+	d.pipelines["cam"] = p
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	running.Go(func() { d.runSystemd(ctx) })
+	go func() { // frames as fast as they are wanted, until the gate is shut
+		for range 100 {
+			open.open <- struct{}{}
+		}
+	}()
+	n.until("WATCHDOG=1")
+	n.until("STATUS=camera cam is up")
+	n.until("stalled: cam")
+	for range 5 { // and it stays so
+		require.Equal(t, "STATUS=camera cam is up; stalled: cam", <-n.states)
+	}
+	close(open.open)
+	n.until("STATUS=camera cam is up\nWATCHDOG=1")
+	cancel()
+	running.Wait()
 }
 
 // TestStalled guards what feeds the watchdog: a pipeline without signs of life

@@ -44,7 +44,7 @@ func (l *logBuffer) String() string {
 // running is a Link whose Run is under way.
 type running struct {
 	*Link
-	t    *testing.T
+	t    testing.TB
 	log  *logBuffer
 	q    *outbox.Queue
 	stop context.CancelFunc
@@ -52,7 +52,7 @@ type running struct {
 }
 
 // start runs a link to addr with short times; edit may change its options.
-func start(t *testing.T, addr string, edit func(*Options)) *running {
+func start(t testing.TB, addr string, edit func(*Options)) *running {
 	t.Helper()
 	r := &running{t: t, log: &logBuffer{}, q: outbox.New(100_000, 64<<20), done: make(chan struct{})}
 	o := Options{

@@ -157,6 +157,7 @@ func (m *Metrics) Classified(r *pipeline.Result) {
 	m.stages.WithLabelValues(r.Source, "preprocess").Observe(r.Timing.Preprocess.Seconds())
 	m.stages.WithLabelValues(r.Source, "infer").Observe(r.Timing.Infer.Seconds())
 	m.stages.WithLabelValues(r.Source, "total").Observe(r.Total.Seconds())
+	m.stages.WithLabelValues(r.Source, "publish").Observe(r.Publish.Seconds())
 	m.age.WithLabelValues(r.Source).Observe(r.Age.Seconds())
 	if r.Light != camera.Lit {
 		m.poor.WithLabelValues(r.Source, r.Light.String()).Inc()

@@ -33,7 +33,7 @@ func payload(r *pipeline.Result) publish.Prediction {
 func result(label string) *pipeline.Result {
 	return &pipeline.Result{
 		Source: "cam", Vote: vitlite.Prediction{Label: label}, Age: 30 * time.Millisecond, Total: 3 * time.Millisecond,
-		Timing: pipeline.Timing{Preprocess: time.Millisecond, Infer: 2 * time.Millisecond},
+		Timing: pipeline.Timing{Preprocess: time.Millisecond, Infer: 2 * time.Millisecond}, Publish: 50 * time.Microsecond,
 	}
 }
 
@@ -201,6 +201,7 @@ func TestMetrics(t *testing.T) {
 		`vitedge_camera_outages_total{camera="cam"} 1`,
 		`vitedge_stage_duration_seconds_count{camera="cam",stage="infer"} 2`,
 		`vitedge_stage_duration_seconds_sum{camera="cam",stage="infer"} 0.004`,
+		`vitedge_stage_duration_seconds_sum{camera="cam",stage="publish"} 0.0001`,
 		`vitedge_outbox_messages 2`, `vitedge_outbox_dropped_total 3`, `vitedge_mqtt_connected 1`, `vitedge_commands_dropped_total 7`,
 		`vitedge_model_info{name="vit",sha256="abc"} 1`,
 	} {
