@@ -34,6 +34,12 @@ func (d *daemon) run(ctx context.Context) error {
 		journals.Go(func() error { d.journal.Run(journalDone); return nil })
 	}
 
+	// Before systemd is told that the daemon is ready, and may be reloaded: the
+	// signal ends a program that does not wait for it.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.runPipelines(gctx) })
 	g.Go(func() error { return d.publisher.RunStatus(gctx, d.cfg.MQTT.Status, d.facts) })
@@ -46,7 +52,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.web != nil {
 		g.Go(func() error { return d.web.Run(gctx) })
 	}
-	g.Go(func() error { return d.runSignals(gctx) })
+	g.Go(func() error { return d.runSignals(gctx, hup) })
 	g.Go(func() error { return d.runSystemd(gctx) })
 	g.Go(func() error {
 		select {
@@ -107,10 +113,7 @@ func (d *daemon) flush(ctx context.Context) {
 }
 
 // runSignals reloads on SIGHUP.
-func (d *daemon) runSignals(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (d *daemon) runSignals(ctx context.Context, hup <-chan os.Signal) error {
 	for {
 		select {
 		case <-hup:

@@ -45,6 +45,9 @@ func explain(err error) string {
 	case strings.Contains(err.Error(), "pingresp not received"):
 		return "the broker is silent; the connection is dead"
 	}
+	if op := new(net.OpError); errors.As(err, &op) { // without its addresses, which have another port at every try
+		return fmt.Sprintf("the connection failed: %s: %v", op.Op, op.Err)
+	}
 	return err.Error()
 }
 

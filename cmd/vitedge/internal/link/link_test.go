@@ -539,6 +539,37 @@ func TestFarewellToADeadBroker(t *testing.T) {
 	b.Thaw()
 }
 
+// TestFarewellToABrokerThatDoesNotRead fills the connection, so that a write
+// waits: that does not hold the end up either.
+func TestFarewellToABrokerThatDoesNotRead(t *testing.T) {
+	addr := fakeBroker(t, func(c net.Conn) {
+		packets.ReadPacket(c)
+		packets.NewControlPacket(packets.Connack).Write(c)
+		p, err := packets.ReadPacket(c) // "online"
+		if err != nil {
+			return
+		}
+		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+		ack.MessageID = p.Details().MessageID
+		ack.Write(c)
+		<-t.Context().Done()
+		c.Close()
+	})
+	l := start(t, addr, func(o *Options) { o.Timeout = time.Hour })
+	brokertest.Eventually(t, "a connection", func() bool { return l.Stats().Connected })
+	require.NoError(t, l.Flush(t.Context()))
+	full := 0
+	for last := uint64(0); full < 200; { // a second without a message that goes out
+		l.Live("image", make([]byte, 128<<10), true)
+		time.Sleep(5 * time.Millisecond)
+		if sent := l.Stats().LiveSent; sent != last {
+			last, full = sent, 0
+		}
+		full++
+	}
+	l.finish()
+}
+
 func TestEndWhileConnecting(t *testing.T) {
 	p := brokertest.NewProxy(t, "127.0.0.1:1") // accepts, and has nothing behind it
 	p.Refuse(true)

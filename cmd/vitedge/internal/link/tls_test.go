@@ -2,11 +2,13 @@ package link
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,6 +224,18 @@ func TestNotTLS(t *testing.T) {
 		c.Close()
 	})
 	start(t, addr, func(o *Options) { o.URL = "mqtts://" + addr }).reason("the broker does not speak TLS on this port; use mqtt://")
+}
+
+// TestExplainIsTheSameEachTime guards that the port of a connection does not make
+// a fault look new, which would be logged each time.
+func TestExplainIsTheSameEachTime(t *testing.T) {
+	failed := func(port int) error {
+		return fmt.Errorf("network Error : %w", &net.OpError{
+			Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 1883}, Err: os.NewSyscallError("read", syscall.ENETDOWN),
+		})
+	}
+	require.Equal(t, "the connection failed: read: read: network is down", explain(failed(40_001)))
+	require.Equal(t, explain(failed(40_001)), explain(failed(40_002)))
 }
 
 func TestUnknownHost(t *testing.T) {
