@@ -37,7 +37,7 @@ func NewSystemdRoot(busybox []byte, modules []Module, packages []string) (*Archi
 	}
 	a.File(System+"usr/bin/serial", 0o755, serialScript)
 	a.File(System+"usr/bin/busybox", 0o755, busybox)
-	for _, name := range []string{"sh", "cat", "cut", "grep", "kill", "ls", "mkdir", "sed", "sleep", "stty", "touch", "wc"} {
+	for _, name := range []string{"sh", "cat", "cp", "cut", "grep", "kill", "ls", "mkdir", "sed", "sleep", "stty", "touch", "tr"} {
 		a.Symlink(System+"usr/bin/"+name, "busybox")
 	}
 	a.File(System+"etc/systemd/system/serial.service", 0o644, serialService)
