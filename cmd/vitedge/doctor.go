@@ -164,22 +164,29 @@ func (d *doctor) camera(name string, size int) {
 	if err == nil {
 		err = f.Decode(new(camera.Picture))
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		d.report(check, good, fmt.Sprintf("%s gives %dx%d %s", config.Redacted(c.Source), f.Width, f.Height, f.Format), "")
-	case errors.Is(err, os.ErrPermission):
-		d.report(check, bad, err.Error(), "add the user to the group video: sudo usermod -aG video $USER, then log in again")
-	case errors.Is(err, camera.ErrBusy):
-		d.report(check, bad, err.Error(), "end the other program that uses it; if that is vitedge itself, systemctl stop vitedge")
-	case errors.Is(err, camera.ErrGone):
-		d.report(check, bad, err.Error(), "plug it in, or name another with cameras."+name+".source; ls /dev/v4l/by-id shows what there is")
-	case errors.Is(err, camera.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		d.report(check, bad, err.Error(), "unplug it and plug it in again; try another port or a shorter cable")
-	case errors.Is(err, camera.ErrCorrupt):
-		d.report(check, warn, err.Error(), "try another cable, or a smaller size with cameras."+name+".width and height")
-	default:
-		d.report(check, bad, err.Error(), "see cameras."+name+" in the configuration")
+		return
 	}
+	verdict, mend := mendCamera(name, err)
+	d.report(check, verdict, err.Error(), mend)
+}
+
+// mendCamera says how bad it is that a camera gives no frame, and what to do.
+func mendCamera(name string, err error) (verdict, mend string) {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return bad, "add the user to the group video: sudo usermod -aG video $USER, then log in again"
+	case errors.Is(err, camera.ErrBusy):
+		return bad, "end the other program that uses it; if that is vitedge itself, systemctl stop vitedge"
+	case errors.Is(err, camera.ErrGone):
+		return bad, "plug it in, or name another with cameras." + name + ".source; vitedge cameras lists what there is"
+	case errors.Is(err, camera.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return bad, "unplug it and plug it in again; try another port or a shorter cable"
+	case errors.Is(err, camera.ErrCorrupt):
+		return warn, "try another cable, or a smaller size with cameras." + name + ".width and height"
+	}
+	return bad, "see cameras." + name + " in the configuration"
 }
 
 // state tries to write where settings are kept.
@@ -192,7 +199,7 @@ func (d *doctor) state() {
 		}
 	}
 	if err != nil {
-		d.report("state folder", warn, err.Error(), "settings made over MQTT will not be kept; let the user of the daemon write there, or set state_dir")
+		d.report("state folder", warn, err.Error(), "settings made over MQTT will not be kept; let the user of the daemon write there (vitedge.service does), or set state_dir")
 		return
 	}
 	d.report("state folder", good, d.cfg.StateDir, "")

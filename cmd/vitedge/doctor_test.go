@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"vitedge/camera"
 	"vitedge/cmd/vitedge/internal/brokertest"
 	"vitedge/cmd/vitedge/internal/config"
 	"vitedge/cmd/vitedge/internal/device"
@@ -83,6 +88,49 @@ func TestDoctorFinds(t *testing.T) {
 	require.Equal(t, warn, findings["temperature"].Verdict)
 	require.Equal(t, "under-voltage-occurred, throttled-occurred", findings["power"].What)
 	require.Contains(t, findings["power"].Mend, "power supply")
+}
+
+// TestDoctorMendsCameras wraps each fault of a camera as opening it does.
+func TestDoctorMendsCameras(t *testing.T) {
+	for _, c := range []struct {
+		err     error
+		verdict string
+		mend    string
+	}{
+		{&os.PathError{Op: "open", Path: "/dev/video0", Err: syscall.EACCES}, bad, "group video"},
+		{camera.ErrBusy, bad, "systemctl stop vitedge"},
+		{camera.ErrGone, bad, "vitedge cameras"},
+		{camera.ErrTimeout, bad, "another port"},
+		{context.DeadlineExceeded, bad, "another port"},
+		{camera.ErrCorrupt, warn, "cameras.door.width"},
+		{errors.New("something else"), bad, "cameras.door in the configuration"},
+	} {
+		verdict, mend := mendCamera("door", fmt.Errorf("camera: %w", c.err))
+		require.Equal(t, c.verdict, verdict, c.err)
+		require.Contains(t, mend, c.mend, c.err)
+	}
+}
+
+// TestDoctorSaysHowToMendAll guards that no warning and no problem is left alone:
+// each says what to do, in its own words for the broker.
+func TestDoctorSaysHowToMendAll(t *testing.T) {
+	t.Setenv("VITEDGE_KERNEL", "abacus")
+	findings, err := examine(t, map[string]string{
+		"sys/class/thermal/thermal_zone0/temp":                "85000",
+		"sys/devices/platform/soc/soc:firmware/get_throttled": "4",
+	}, func(c *config.Config) {
+		c.Cameras["cam"] = config.Camera{Source: "file:/nonexistent", Format: "auto"}
+		c.Model.Path = "/nonexistent/model"
+		c.StateDir = "/proc/nothing"
+	})
+	require.Error(t, err)
+	require.Len(t, findings, 8)
+	for name, f := range findings {
+		if f.Verdict != good {
+			require.NotEmpty(t, f.Mend, name)
+		}
+	}
+	require.Contains(t, findings["power"].Mend, "heat sink")
 }
 
 func TestDoctorCommand(t *testing.T) {
