@@ -33,9 +33,10 @@ vet:
 		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(GO) vet -tags purego ./kernels ./vitlite || exit 1; \
 	done
 
-# On this machine, with the tools required, and the pure-Go kernels once more.
+# On this machine, with the tools required, and the pure-Go kernels once more. The
+# virtual Pi takes 4 minutes, and more beside other work.
 unit:
-	VITEDGE_TEST_REQUIRE=1 $(GO) test -count=1 ./...
+	VITEDGE_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 30m ./...
 	$(GO) test -count=1 -tags purego ./kernels ./vitlite
 
 # What starts goroutines, under the race detector.

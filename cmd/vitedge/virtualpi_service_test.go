@@ -59,7 +59,6 @@ type servicePi struct {
 const dropIn = `[Service]
 LoadCredential=mqtt-password:/etc/vitedge/mqtt.password
 WatchdogSec=20
-TimeoutStopSec=15
 RestartSec=100ms
 `
 
@@ -234,7 +233,7 @@ func (s *servicePi) restartByCommand() {
 	s.until("availability", "offline")
 	s.up()
 	after := s.status("a new session", func(got publish.Status) bool { return got.Session != before }).Session
-	s.status("more than TimeoutStopSec later", func(got publish.Status) bool { return got.UptimeS >= 18 })
+	s.status("more than the unit's TimeoutStopSec=10 later", func(got publish.Status) bool { return got.UptimeS >= 13 })
 	require.Equal(s.t, after, s.status("a status", func(publish.Status) bool { return true }).Session)
 	require.Equal(s.t, "active", s.property("ActiveState"))
 	require.Equal(s.t, s.pid, s.property("MainPID"))

@@ -82,7 +82,7 @@ func TestHistory(t *testing.T) {
 	for i := range maxSamples - 1 {
 		require.Equal(t, h.Samples[i].MonoMS+sampleMS, h.Samples[i+1].MonoMS)
 	}
-	require.Equal(t, [5]float64{30, 0, 1, 2, 0}, h.Samples[0].Stages)
+	require.Equal(t, [5]float64{30, 0, 1, 2, 0.05}, h.Samples[0].Stages)
 	require.LessOrEqual(t, cap(f.camera("cam").history.samples), 4*maxSamples, "memory is bounded")
 
 	s = newServer(t, func(o *Options) { o.Cameras = []string{"a", "b"} })
