@@ -44,6 +44,7 @@ concurrent = ./camera $(addprefix ./cmd/vitedge/internal/,link outbox pipeline p
 race:
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run 'Threads|Pool' ./kernels ./vitlite
 	CGO_ENABLED=1 $(GO) test -race -short -count=1 $(concurrent)
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -run 'Reload|Settings|HTTP|BrokerKilled' ./cmd/vitedge
 
 # Every fuzz target, a little beyond its seeds.
 fuzz:

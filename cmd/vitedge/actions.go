@@ -44,10 +44,7 @@ func (d *daemon) actions() publish.Actions {
 
 // snapshot publishes a picture of a camera, if pictures may be published.
 func (d *daemon) snapshot(ctx context.Context, src string) error {
-	d.mu.Lock()
-	allowed := d.cfg.MQTT.Image
-	d.mu.Unlock()
-	if !allowed {
+	if !d.cfg.MQTT.Image {
 		return errors.New("pictures are not published; see mqtt.image in the configuration")
 	}
 	jpeg, err := d.pipelines[src].Snapshot(ctx)
@@ -84,17 +81,17 @@ func (d *daemon) reload() (detail string, err error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	merged := *d.cfg
+	merged := *d.current
 	merged.Decide, merged.Log.Level, merged.MQTT.Predictions = next.Decide, next.Log.Level, next.MQTT.Predictions
 	merged.Cameras = make(map[string]config.Camera)
-	for name, c := range d.cfg.Cameras {
+	for name, c := range d.current.Cameras {
 		if n, ok := next.Cameras[name]; ok {
 			c.Enabled = n.Enabled
 		}
 		merged.Cameras[name] = c
 	}
-	applied, left := config.Diff(d.cfg, &merged), config.Diff(&merged, next)
-	d.cfg = &merged
+	applied, left := config.Diff(d.current, &merged), config.Diff(&merged, next)
+	d.current = &merged
 
 	setLevel(d.level, merged.Log.Level)
 	d.publisher.SetLive(merged.MQTT.Predictions)
@@ -123,9 +120,7 @@ const nextSuffix = ".next"
 // updateModel takes the model file that waits beside the one in use, after it
 // has been loaded for a trial, and starts anew with it.
 func (d *daemon) updateModel(context.Context) error {
-	d.mu.Lock()
 	path := d.cfg.Model.Path
-	d.mu.Unlock()
 	e, err := engine.Load(path+nextSuffix, 1)
 	if errors.Is(err, engine.ErrMissing) {
 		return fmt.Errorf("no model file waits; put one beside the one in use, with %s at the end of its name", nextSuffix)

@@ -54,8 +54,9 @@ type daemon struct {
 
 	stallLimit time.Duration // see the constant
 
-	mu  sync.Mutex
-	cfg *config.Config // replaced by reload
+	cfg     *config.Config // as of the start, and not changed
+	mu      sync.Mutex
+	current *config.Config // with what reload has changed; another one each time
 
 	restart chan struct{} // closed when a restart is wanted
 	again   sync.Once
@@ -64,7 +65,7 @@ type daemon struct {
 // newDaemon makes all parts and starts none.
 func newDaemon(cfg *config.Config, log *slog.Logger, level *slog.LevelVar, load func() (*config.Config, []string, error)) (*daemon, error) {
 	d := &daemon{
-		cfg: cfg, log: log, level: level, load: load, id: cfg.Device.ID, session: publish.NewSession(), started: time.Now(),
+		cfg: cfg, current: cfg, log: log, level: level, load: load, id: cfg.Device.ID, session: publish.NewSession(), started: time.Now(),
 		pipelines: make(map[string]*pipeline.Pipeline), restart: make(chan struct{}),
 		next: nextModel{path: cfg.Model.Path + nextSuffix}, stallLimit: stallLimit,
 	}
@@ -226,9 +227,9 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 
 // settings are those of the configuration with what was changed over MQTT.
 func (d *daemon) settings(name string) pipeline.Settings {
-	decide := d.cfg.Decide
+	decide := d.current.Decide
 	return d.store.Get(name).Apply(pipeline.Settings{
-		Enabled: d.cfg.Cameras[name].Enabled, Threshold: decide.Threshold, Interval: decide.Interval, Top: decide.Top,
+		Enabled: d.current.Cameras[name].Enabled, Threshold: decide.Threshold, Interval: decide.Interval, Top: decide.Top,
 		Rule: pipeline.Rule{Votes: decide.Votes, Window: decide.Window, Hold: decide.Hold, Heartbeat: decide.Heartbeat},
 	})
 }

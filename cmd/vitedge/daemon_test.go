@@ -69,6 +69,9 @@ func startDaemon(t testing.TB, environ []string, args ...string) *process {
 	t.Cleanup(func() {
 		p.cmd.Process.Kill()
 		<-p.done
+		if strings.Contains(p.output(), "WARNING: DATA RACE") { // of the detector, where it is on
+			t.Error("the daemon has a data race")
+		}
 		if t.Failed() {
 			t.Logf("the daemon said:\n%s", p.output())
 		}
