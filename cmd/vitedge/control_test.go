@@ -342,7 +342,7 @@ func TestStalledPipelineStarvesTheWatchdog(t *testing.T) {
 // gate is a model that answers as long as it is open.
 type gate struct{ open chan struct{} }
 
-func (g gate) Classify(dst []vitlite.Prediction, _ *camera.Frame) ([]vitlite.Prediction, pipeline.Report, error) {
+func (g gate) Classify(dst []vitlite.Prediction, _ *camera.Frame, _ func() error) ([]vitlite.Prediction, pipeline.Report, error) {
 	<-g.open
 	return append(dst[:0], vitlite.Prediction{Label: "red", Score: 1}), pipeline.Report{}, nil
 }
