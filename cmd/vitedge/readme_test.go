@@ -75,7 +75,7 @@ func TestReadme(t *testing.T) {
 	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```|`([^`\n]+)`").FindAllStringSubmatch(readme, -1) {
 		code = append(code, strings.Split(found[1]+found[2], "\n")...)
 	}
-	commands := regexp.MustCompile(`(?:^|&& |\./|cmd/)vitedge((?: [^\s#&;]+)*)`)
+	commands := regexp.MustCompile(`(?:^|&& |sudo |\./|cmd/)vitedge((?: [^\s#&;]+)*)`)
 	named := map[string]bool{}
 	for _, line := range code {
 		for _, found := range commands.FindAllStringSubmatch(line, -1) {
