@@ -6,12 +6,12 @@
 //
 //	C[m×n] = dequantize(A[m×k] · B[n×k]ᵀ) + bias (+ C)
 //
-// B holds the weights, int8, symmetric, one scale a row (output channel, or token where
-// they are the keys of attention), values
-// in [-127, 127]. A holds the activations, int8, asymmetric, one scale and zero
-// point a row (token), values in [-128, 127]; they are found at run time from
-// the row's minimum and maximum. The accumulator is int32 and exact: no
-// implementation uses an instruction that saturates or wraps on the way.
+// B holds the weights, int8, symmetric, one scale a row (output channel, or token
+// where they are the keys of attention), values in [-127, 127]. A holds the
+// activations, int8, asymmetric, one scale and zero point a row (token), values in
+// [-128, 127]; they are found at run time from the row's minimum and maximum. The
+// accumulator is int32 and exact: no implementation uses an instruction that saturates
+// or wraps on the way.
 // Two of the limits follow from that. SMULL followed by SMLAL2 sums two
 // products in an int16, which holds 2·128·127 = 32512 but not 2·128·128; hence no
 // -128 in B. An int32 holds k products of 128·127 for k up to [MaxK].

@@ -64,12 +64,13 @@ type Weights struct {
 	impl  *implementation
 	n, k  int
 	kp    int       // k rounded up to kAlign
-	wide  bool      // data is int16, as expand makes it: of NewWeights, where there is expand
-	data  []int8    // ⌈n/nr⌉ panels, each nr*kp elements
+	data  []int8    // ⌈n/nr⌉ panels, each nr*kp elements; int16 where wide
 	scale []float32 // [n rounded up to nr], the rest zero
 	bias  []float32 // likewise
-	parts int       // of k, see NewWeights
 	sum   []int32   // likewise for each part: Σ_k w[n][k], which the zero points multiply
+	parts int       // of k, see NewWeights
+
+	computed bool // by PackRows, and not read from a file
 }
 
 // PackWeights packs w, n×k row-major with values in [-127, 127]. scale has one
@@ -107,9 +108,8 @@ func PackWeights(w []int8, scale, bias []float32, n, k int) *Weights {
 	return p
 }
 
-// newWeights returns zero weights. wide weights are stored as int16 where the
-// implementation multiplies these, so that no product has to expand them.
-func newWeights(n, k, parts int, wide bool) *Weights {
+// newWeights returns zero weights.
+func newWeights(n, k, parts int, computed bool) *Weights {
 	impl := active
 	kp, np := roundUp(k, kAlign), roundUp(n, impl.b.rows)
 	w := &Weights{
@@ -117,20 +117,25 @@ func newWeights(n, k, parts int, wide bool) *Weights {
 		n:     n,
 		k:     k,
 		kp:    kp,
-		wide:  wide && impl.expand != nil,
 		scale: alignedFloats(np),
 		bias:  alignedFloats(np),
-		parts: parts,
 		sum:   make([]int32, parts*np),
+		parts: parts,
+
+		computed: computed,
 	}
 	b := aligned(np * kp * w.size())
 	w.data = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
 	return w
 }
 
+// wide reports whether data is as expand makes it: computed weights are written for each
+// product anew, so they are expanded then.
+func (w *Weights) wide() bool { return w.computed && w.impl.expand != nil }
+
 // size is the number of bytes of one element.
 func (w *Weights) size() int {
-	if w.wide {
+	if w.wide() {
 		return 2
 	}
 	return 1
@@ -149,10 +154,10 @@ type gemmArgs struct {
 	next     unsafe.Pointer // the next panel of packed B, which a kernel may prefetch
 	c        *float32       // the panel's first column in the first row
 	ldc      uintptr        // bytes from one row of C to the next
-	steps    int            // kp / panelStep
+	steps    int            // k / panelStep
 	lda      uintptr        // bytes of one row of A
 	tile     uintptr        // bytes of one tile of A, the rows of which are its layout's affair
-	skip     uintptr        // bytes of a tile that are not read, in layouts of several rows
+	skip     uintptr        // bytes of a tile that are not read; of layouts with several rows
 	rows     int            // rows of C, at least 1
 	rowScale *float32       // [rows up to a multiple of the tile]
 	rowZero  *int32         // likewise; zero points as A is stored
@@ -182,15 +187,16 @@ const maxRows = 256
 // its budget and maxRows allow, at least one.
 func (w *Weights) rowsPerCall() int {
 	impl := w.impl
-	rows := min(impl.budget/(impl.b.rows*w.kp), maxRows)
+	rows := min(impl.budget/(impl.b.rows*w.kp/w.parts), maxRows)
 	return max(1, rows/impl.tile) * impl.tile
 }
 
 // reserve gives worker the scratch memory that PackRows and products with w need.
 func (w *Weights) reserve(worker *Worker) {
-	worker.quantized(packedRows * w.kp * w.size())
 	nr := w.impl.b.rows
-	if w.impl.expand != nil {
+	if w.computed {
+		worker.quantized(packedRows * w.kp * w.size())
+	} else if w.impl.expand != nil {
 		worker.expanded(2 * nr * w.kp)
 	}
 	if w.n%nr != 0 {
@@ -213,8 +219,8 @@ func (w *Worker) Gemm(dst []float32, ldc int, a *Activations, b *Weights, add bo
 	w.GemmPart(dst, ldc, a, 0, a.m, b, 0, add)
 }
 
-// GemmPart is Gemm for the m rows of a from i on, a multiple of [Tile], which go to the
-// rows of dst from 0 on, and for those k that are the given part of b.
+// GemmPart is Gemm for the rows [i, i+m) of a, where i is a multiple of [Tile], and for
+// those k that are the given part of b. The results are the rows of dst from 0 on.
 func (w *Worker) GemmPart(dst []float32, ldc int, a *Activations, i, m int, b *Weights, part int, add bool) {
 	switch {
 	case a.k != b.k:
@@ -222,7 +228,7 @@ func (w *Worker) GemmPart(dst []float32, ldc int, a *Activations, i, m int, b *W
 	case a.impl != b.impl:
 		panic("kernels: Gemm of activations and weights packed for " + a.impl.name + " and " + b.impl.name)
 	case m <= 0 || i < 0 || i+m > a.m || i%a.impl.tile != 0 || part < 0 || part >= b.parts:
-		panic(fmt.Sprintf("kernels: Gemm of %d rows from row %d of %d on, part %d of %d", m, i, a.m, part, b.parts))
+		panic(fmt.Sprintf("kernels: Gemm of %d rows from row %d of %d on, part %d of %d; want whole tiles of %d rows before them", m, i, a.m, part, b.parts, a.impl.tile))
 	case ldc < b.n || len(dst) < (m-1)*ldc+b.n:
 		panic(fmt.Sprintf("kernels: Gemm of %d×%d results into %d elements with ldc %d", m, b.n, len(dst), ldc))
 	}
@@ -240,7 +246,7 @@ func (w *Worker) GemmPart(dst []float32, ldc int, a *Activations, i, m int, b *W
 		if j+nr < b.n {
 			next = unsafe.Pointer(&b.data[(j+nr)*b.kp*size+first])
 		}
-		if impl.expand != nil && !b.wide {
+		if impl.expand != nil && !b.wide() {
 			wide := w.expanded(2 * nr * k)
 			impl.expand(wide, data, nr*k)
 			data = wide
@@ -248,7 +254,7 @@ func (w *Worker) GemmPart(dst []float32, ldc int, a *Activations, i, m int, b *W
 		for r := 0; r < m; r += step {
 			rows := min(step, m-r)
 			*args = gemmArgs{
-				a: a.at(i+r, part*k), b: data, next: next, lda: uintptr(lda), tile: uintptr(mr * lda), skip: uintptr((b.kp - k) * mr),
+				a: a.at(i+r, part*k), b: data, next: next, lda: uintptr(lda), tile: uintptr(mr * lda), skip: uintptr((b.kp - k) * mr * impl.aType.size()),
 				steps: k / impl.panelStep, rows: rows,
 				rowScale: &a.scale[i+r], rowZero: &a.zero[i+r],
 				colScale: &b.scale[j], colSum: &sum[j], bias: &b.bias[j],

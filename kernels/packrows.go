@@ -6,9 +6,9 @@ import (
 )
 
 // NewWeights returns room for n×k weights that are computed and not read from a file:
-// the keys and the values of attention. They are zero until PackRows writes them. bias
-// has n elements, or it is nil for zeros. GemmPart multiplies one of the parts, equal
-// ones, that k is divided in; their length is a multiple of 16 where there are several.
+// the keys of attention. They are zero until PackRows writes them. bias has n elements,
+// or it is nil for zeros. k is divided in equal parts, of which GemmPart multiplies one;
+// their length is a multiple of 16 where there are several.
 func NewWeights(bias []float32, n, k, parts int) *Weights {
 	if n <= 0 || k <= 0 || k > MaxK || bias != nil && len(bias) != n || parts <= 0 || parts > 1 && k%(parts*kAlign) != 0 {
 		panic(fmt.Sprintf("kernels: NewWeights of %d×%d with %d biases and %d parts; want n >= 1, k in [1, %d] and parts of a multiple of %d", n, k, len(bias), parts, MaxK, kAlign))
@@ -22,14 +22,19 @@ func NewWeights(bias []float32, n, k, parts int) *Weights {
 // weights of another number of rows computes as much as with the next multiple.
 func PanelRows() int { return active.b.rows }
 
-// PackRows makes rows of float32, K elements each and ld apart, the rows [j0, j1) of b:
+// PackRows quantizes rows of float32, K elements each and ld apart, to the rows [j0, j1)
+// of b:
 //
 //	m     = max |x|
-//	scale = m / 127, or 1 where m is below 2⁻¹⁰⁰, which is nothing
+//	scale = m / 127
 //	q[k]  = round(x[k]·(127 / m))
 //
+// Where m is below 2⁻¹⁰⁰, as in rows of zeros, the scale is 1 and q is 0.
 // b is of NewWeights. Different rows may be written concurrently, by different workers.
 func (w *Worker) PackRows(b *Weights, j0, j1 int, x []float32, ld int) {
+	if !b.computed {
+		panic("kernels: PackRows to weights that NewWeights has not made")
+	}
 	if j0 < 0 || j1 < j0 || j1 > b.n || ld < b.k || j0 < j1 && len(x) < (j1-j0-1)*ld+b.k {
 		panic(fmt.Sprintf("kernels: PackRows to the rows [%d, %d) of %d×%d weights, from %d elements, rows being %d apart", j0, j1, b.n, b.k, len(x), ld))
 	}
@@ -45,8 +50,7 @@ func (w *Worker) PackRows(b *Weights, j0, j1 int, x []float32, ld int) {
 	}
 }
 
-// packedRows is how many rows of weights are stored together: as many as transpose takes,
-// for layouts in which rows lie four bytes of each side by side.
+// packedRows is how many rows of weights are stored together: as many as transpose takes.
 const packedRows = floatCols
 
 // quantizeWeights writes the row x to q, row-major, and its scale and sums to row j.
@@ -58,7 +62,7 @@ func (w *Worker) quantizeWeights(b *Weights, q []int8, j int, x []float32) {
 	}
 	b.scale[j] = scale
 	narrow := q
-	if b.wide {
+	if b.wide() {
 		narrow = q[b.kp:] // the upper half, which is read before it is overwritten
 	}
 	part := len(x) / b.parts
@@ -66,7 +70,7 @@ func (w *Worker) quantizeWeights(b *Weights, q []int8, j int, x []float32) {
 		b.sum[p*len(b.scale)+j] = roundRow(b.impl, narrow[p*part:], x[p*part:(p+1)*part], inv)
 	}
 	clear(narrow[len(x):b.kp])
-	if b.wide {
+	if b.wide() {
 		b.impl.expand(unsafe.Pointer(&q[0]), unsafe.Pointer(&narrow[0]), b.kp)
 	}
 }
@@ -95,9 +99,9 @@ func genericRound(dst unsafe.Pointer, x []float32, inv float32) (sum int32) {
 	return sum
 }
 
-// store copies n rows to the rows from j on: depth elements, then, behind those of the
-// other rows of the panel, the next. Where all rows are there, four bytes of a row are an
-// element of transpose.
+// store copies n rows, row-major, to the rows from j on of the layout [k/depth][rows][depth].
+// Where depth elements are four bytes and all rows are there, that is a transposition of
+// elements of four bytes.
 func (w *Weights) store(j, n int, rows []int8) {
 	l, size := w.impl.b, w.size()
 	group := l.depth * size // bytes
@@ -112,6 +116,8 @@ func (w *Weights) store(j, n int, rows []int8) {
 	for i := range n {
 		to, from, groups := at(j+i), unsafe.Pointer(&rows[i*w.kp*size]), w.kp/l.depth
 		switch group {
+		case 1:
+			scatter[int8](to, from, l.rows, groups)
 		case 4:
 			scatter[[4]int8](to, from, l.rows, groups)
 		case 8:
@@ -119,7 +125,7 @@ func (w *Weights) store(j, n int, rows []int8) {
 		case 16:
 			scatter[[16]int8](to, from, l.rows, groups)
 		default:
-			scatter[int8](to, from, l.rows, groups)
+			panic(fmt.Sprintf("kernels: %s has %d bytes of a row together", w.impl.name, group))
 		}
 	}
 }

@@ -55,7 +55,7 @@ func TestPackRows(t *testing.T) {
 			}
 			want := PackWeights(ints, scales, bias, n, k)
 			data := want.data
-			if got.wide {
+			if got.wide() {
 				wide := make([]int16, len(want.data))
 				for i, v := range want.data {
 					wide[i] = int16(v)
@@ -70,13 +70,12 @@ func TestPackRows(t *testing.T) {
 	})
 }
 
-// TestGemmPart: the products of the parts add up to that of the whole rows, and rows in
-// the middle give what they give among the others.
+// TestGemmPart computes parts of products from the integers, with whole and with broken
+// panels and tiles.
 func TestGemmPart(t *testing.T) {
-	var first []float32
 	forEach(t, func(t *testing.T) {
 		const parts, part = 3, 32
-		const n, k = 37, parts * part
+		const k = parts * part
 		r := newRand(33)
 		m := 3*Tile() + 2
 		a := NewActivations(m, k)
@@ -87,36 +86,45 @@ func TestGemmPart(t *testing.T) {
 			a.QuantizeRow(i, x)
 		}
 		worker := new(Worker)
-		r = newRand(34) // the same whatever Tile is
-		whole, divided := NewWeights(nil, n, k, 1), NewWeights(nil, n, k, parts)
-		for j := range n {
-			fill(r, x, 1)
-			worker.PackRows(whole, j, j+1, x, k)
-			worker.PackRows(divided, j, j+1, x, k)
-		}
-		want := make([]float32, m*n)
-		worker.Gemm(want, n, a, whole, false)
-		got := guard(m*n, 0)
-		for p := range parts {
-			worker.GemmPart(got.x, n, a, 0, m, divided, p, p > 0)
-		}
-		got.check(t, "GemmPart")
-		for i := range want {
-			require.InDelta(t, want[i], got.x[i], 1e-4*max(1, math.Abs(float64(want[i]))), "element %d", i)
-		}
-		if sum := clone(got.x[:2*n]); first == nil {
-			first = sum
-		} else {
-			requireSame(t, first, sum, "the same on every implementation")
-		}
-		for p := range parts {
-			all := make([]float32, m*n)
-			worker.GemmPart(all, n, a, 0, m, divided, p, false)
-			for rows := 1; rows <= Tile()+2; rows++ {
-				some := guard(rows*n, 1)
-				worker.GemmPart(some.x, n, a, Tile(), rows, divided, p, false)
-				requireSame(t, all[Tile()*n:(Tile()+rows)*n], some.x, fmt.Sprintf("part %d, %d rows", p, rows))
-				some.check(t, "GemmPart")
+		for _, n := range []int{2 * active.b.rows, 2*active.b.rows + 5} {
+			bias, rows, ints := make([]float32, n), make([]float32, n*k), make([]int8, n*k)
+			fill(r, bias, 1)
+			fill(r, rows, 1)
+			b := NewWeights(bias, n, k, parts)
+			worker.PackRows(b, 0, n, rows, k)
+			for j := range n {
+				row := rows[j*k : (j+1)*k]
+				lo, hi := genericMinMax(row, 0, 0)
+				genericRound(ptr(ints[j*k:]), row, 127/max(-lo, hi))
+			}
+			for p := range parts {
+				for _, span := range [][2]int{{0, m}, {Tile(), Tile() + 3}, {2 * Tile(), 1}, {Tile(), 2 * Tile()}} {
+					i0, rows, ldc := span[0], span[1], n+p
+					for _, add := range []bool{false, true} {
+						got := guard((rows-1)*ldc+n, p)
+						fill(r, got.x, 1)
+						want := clone(got.x)
+						for i := range rows {
+							for j := range n {
+								var acc, sum int32
+								for x := p * part; x < (p+1)*part; x++ {
+									acc += int32(stored(a, a.impl.a.index(i0+i, x, a.kp))) * int32(ints[j*k+x])
+									sum += int32(ints[j*k+x])
+								}
+								acc -= (a.zero[i0+i] - a.impl.aType.bias()) * sum
+								v := dequantize(acc, b.scale[j], a.scale[i0+i], bias[j])
+								if add {
+									v += want[i*ldc+j]
+								}
+								want[i*ldc+j] = v
+							}
+						}
+						worker.GemmPart(got.x, ldc, a, i0, rows, b, p, add)
+						name := fmt.Sprintf("n=%d, part %d, rows %d+%d, add %v", n, p, i0, rows, add)
+						requireSame(t, want, got.x, name)
+						got.check(t, name)
+					}
+				}
 			}
 		}
 	})
@@ -134,11 +142,20 @@ func TestComputedWeightsPanic(t *testing.T) {
 	require.Panics(t, func() { new(Worker).PackRows(w, 0, 2, make([]float32, 9), 5) })
 	require.Panics(t, func() { new(Worker).PackRows(w, 0, 1, make([]float32, 5), 4) })
 
+	loaded := PackWeights(make([]int8, 10), make([]float32, 2), nil, 2, 5)
+	require.PanicsWithValue(t, "kernels: PackRows to weights that NewWeights has not made",
+		func() { new(Worker).PackRows(loaded, 0, 1, make([]float32, 5), 5) })
+
 	divided := NewWeights(nil, 2, 32, 2)
 	a := NewActivations(2*Tile(), 32)
 	a.Reset(2*Tile(), 32)
 	dst := make([]float32, 4*Tile())
 	require.PanicsWithValue(t, "kernels: Gemm with weights of 2 parts", func() { new(Worker).Gemm(dst, 2, a, divided, false) })
 	require.Panics(t, func() { new(Worker).GemmPart(dst, 2, a, 0, 1, divided, 2, false) })
+	require.Panics(t, func() { new(Worker).GemmPart(dst, 2, a, 0, 1, divided, -1, false) })
+	require.Panics(t, func() { new(Worker).GemmPart(dst, 2, a, 0, 0, divided, 0, false) })
 	require.Panics(t, func() { new(Worker).GemmPart(dst, 2, a, Tile(), Tile()+1, divided, 0, false) })
+	if Tile() > 1 {
+		require.Panics(t, func() { new(Worker).GemmPart(dst, 2, a, 1, 1, divided, 0, false) }, "within a tile")
+	}
 }

@@ -172,7 +172,7 @@ func (w *Worker) expanded(n int) unsafe.Pointer {
 }
 
 // Reserve gives every worker n floats of scratch memory, and what Mul and, with
-// these weights, Gemm need, so that no chunk has to allocate.
+// these weights, PackRows and Gemm need, so that no chunk has to allocate.
 func (p *Pool) Reserve(n int, weights ...*Weights) {
 	for i := range p.workers {
 		w := &p.workers[i]
@@ -187,9 +187,10 @@ func (p *Pool) Reserve(n int, weights ...*Weights) {
 // quantized returns n bytes of scratch memory for rows of weights.
 func (w *Worker) quantized(n int) []int8 {
 	if len(w.ints) < n {
-		w.ints = make([]int8, n)
+		b := aligned(n)
+		w.ints = unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), n)
 	}
-	return w.ints
+	return w.ints[:n]
 }
 
 // Scratch returns n floats of scratch memory for the caller's chunk. It has what

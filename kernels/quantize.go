@@ -44,8 +44,8 @@ func (a *Activations) Reset(m, k int) {
 	a.m, a.k, a.kp = m, k, roundUp(k, kAlign)
 }
 
-// at returns where element k of row i is; i is the first row of a group, and k of one,
-// too.
+// at returns where element k of row i is; i is a multiple of the layout's rows, k of its
+// depth.
 func (a *Activations) at(i, k int) unsafe.Pointer {
 	return unsafe.Pointer(&a.data[(i*a.kp+k*a.impl.a.rows)*a.impl.aType.size()])
 }

@@ -14,7 +14,7 @@ type block struct {
 	norm2     norm
 	fc1, fc2  *linear // [M, D], [D, M]
 
-	int8Scores bool
+	int8Scores bool // see scores.go
 }
 
 // norm is a LayerNorm.
@@ -40,7 +40,7 @@ func loadBlock(c *quant.Checkpoint, i int) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.int8Scores = int8Scores(b.qkv, cfg.HeadDim())
+	b.int8Scores = hasInt8Scores(b.qkv, cfg.HeadDim())
 	if b.proj, err = loadLinear(c, d, d, true, part{name + "attention.output.dense", 1}); err != nil {
 		return nil, err
 	}

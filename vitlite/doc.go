@@ -15,9 +15,9 @@
 //
 // The linear layers of the blocks are int8 when the checkpoint has int8 weights
 // for them: the rows that go in are quantized as they come, one scale and zero
-// point a token, and what comes out is float32 again (linear.go). So are the scores of
-// their attention, where heads are a multiple of 16 wide (scores.go). All else, the
-// residual stream x above all, is float32.
+// point a token, and what comes out is float32 again (linear.go). The products q·kᵀ of
+// their attention are int8, too, where heads are a multiple of 16 wide (scores.go). All
+// else, the residual stream x above all, is float32.
 //
 // Each thread takes a range of tokens, a stripe, through a whole block. Only
 // attention needs other tokens: threads wait for each other once a block, when all

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,13 +73,69 @@ var goldenHashes = map[string][2]string{
 	"deit32-timm": {"09a10c39ca190b9b", "4795981eb8c43bbc"},
 	"odd48-hf":    {"9349b13dc31d7a7c", "bde5fd84f0cee15a"},
 	"vit64-timm":  {"8db70aac4b624b75", "469b8f159a0b42cd"},
+
+	"102 tokens, 2 refined":    {"4aa19c968652dcab", "05f52855aa32435b"},
+	"101 tokens, 1 refined":    {"29ef52ecb0f0f1ac", "c01452e202386de8"},
+	"101 tokens, none refined": {"3b5c73e0194a19d0", "2926133d0bb919a6"},
+}
+
+// make100 makes a model of 100 patches, so that attention takes a head's tokens in
+// several turns, whose heads are wide enough for int8 scores.
+func make100(t *testing.T, pool quant.Pool, distilled bool) (f, q *quant.Checkpoint) {
+	t.Helper()
+	cfg := quant.Config{
+		ImageSize: 80, PatchSize: 8, Dim: 64, Depth: 3, Heads: 4, MLPDim: 96, Classes: 10,
+		Epsilon: 1e-6, Activation: quant.GELU, Pool: pool, QKVBias: true, Distilled: distilled,
+	}
+	if distilled {
+		cfg.Registers = 1 // the distillation token
+	}
+	p := quant.Preprocess{
+		Resize: quant.Resize{Mode: quant.ShortestEdge, Size: 80}, Crop: 80, Interpolation: quant.Bicubic,
+		Mean: [3]float32{0.5, 0.5, 0.5}, Std: [3]float32{0.5, 0.5, 0.5},
+	}
+	r := rand.New(rand.NewPCG(1, 100))
+	f, err := quant.New(cfg, p, func(name string, shape []int, dst []float32) {
+		inputs := 1
+		for _, n := range shape[1:] {
+			inputs *= n
+		}
+		offset, amplitude := float64(0), math.Sqrt(6/float64(inputs))
+		if len(shape) == 1 {
+			amplitude = 0.2
+			if strings.HasSuffix(name, ".weight") { // of a LayerNorm
+				offset = 1
+			}
+		}
+		for i := range dst {
+			dst[i] = float32(offset + amplitude*float64(r.IntN(2001)-1000)/1000)
+		}
+	})
+	require.NoError(t, err)
+	q, err = f.Quantize(nil)
+	require.NoError(t, err)
+	return f, q
+}
+
+// goldenModel opens or makes a model of goldenHashes.
+func goldenModel(t *testing.T, name string) (f, q *quant.Checkpoint) {
+	switch name {
+	case "102 tokens, 2 refined":
+		return make100(t, quant.Token, true)
+	case "101 tokens, 1 refined":
+		return make100(t, quant.Token, false)
+	case "101 tokens, none refined":
+		return make100(t, quant.Mean, false)
+	}
+	return open(t, name)
 }
 
 // TestSameLogitsEverywhere runs under whatever implementation is active; natively
 // it also runs itself under each of the others that this CPU has.
 func TestSameLogitsEverywhere(t *testing.T) {
+	require.Zero(t, attentionRows%kernels.Tile(), "attention takes whole tiles")
 	for name, want := range goldenHashes {
-		f, q := open(t, name)
+		f, q := goldenModel(t, name)
 		for i, c := range []*quant.Checkpoint{f, q} {
 			m := load(t, c, 1)
 			require.Equal(t, want[i], hash(logits(t, m, picture(m))), "%s, %s, kernel %s", name, []string{"float32", "int8"}[i], Kernel())
@@ -106,7 +163,9 @@ func TestSameLogitsEverywhere(t *testing.T) {
 
 func TestThreadsGiveTheSameLogits(t *testing.T) {
 	f, q := open(t, "vit64-timm")
-	for _, c := range []*quant.Checkpoint{f, q} {
+	_, two := make100(t, quant.Token, true)
+	_, none := make100(t, quant.Mean, false)
+	for _, c := range []*quant.Checkpoint{f, q, two, none} {
 		one := load(t, c, 1)
 		want := logits(t, one, picture(one))
 		for _, threads := range []int{2, 3, 8} {
@@ -153,7 +212,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 // that smooths it out.
 func TestInt8IsClose(t *testing.T) {
 	for name := range goldenHashes {
-		f, q := open(t, name)
+		f, q := goldenModel(t, name)
 		exact, coarse := load(t, f, 1), load(t, q, 1)
 		want, got := logits(t, exact, picture(exact)), logits(t, coarse, picture(coarse))
 		require.NotEqual(t, want, got)

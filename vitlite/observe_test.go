@@ -10,7 +10,7 @@ import (
 // the float model's logits: every layer that int8 changes is observed.
 func TestObserver(t *testing.T) {
 	for name := range goldenHashes {
-		f, q := open(t, name)
+		f, q := goldenModel(t, name)
 		float, int8 := load(t, f, 1), load(t, q, 2)
 		pixels := picture(float)
 		want, plain := logits(t, float, pixels), logits(t, int8, pixels)

@@ -48,10 +48,10 @@ func newState(m *Model, threads int) *state {
 	}
 	s.x = make([]float32, (s.refined+s.tokens)*s.dim)
 	var weights []*kernels.Weights
-	float32Scores, int8Scores := false, false
+	inFloat32, inInt8 := false, false // scores of any block
 	for _, b := range m.blocks {
-		float32Scores = float32Scores || !b.int8Scores
-		int8Scores = int8Scores || b.int8Scores
+		inFloat32 = inFloat32 || !b.int8Scores
+		inInt8 = inInt8 || b.int8Scores
 		for _, l := range []*linear{b.qkv, b.proj, b.fc1, b.fc2} {
 			if l.int8 != nil {
 				weights = append(weights, l.int8)
@@ -60,12 +60,12 @@ func newState(m *Model, threads int) *state {
 	}
 	for i := range s.projections {
 		p := newProjections(s)
-		if float32Scores {
+		if inFloat32 {
 			for range s.heads {
 				p.keys = append(p.keys, newKeys(s.tokens, s.headDim))
 			}
 		}
-		if int8Scores {
+		if inInt8 {
 			p.int8Keys = newInt8Keys(s)
 			weights = append(weights, p.int8Keys)
 		}

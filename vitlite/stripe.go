@@ -19,7 +19,8 @@ type stripe struct {
 	mixed  []float32 // [tokens, D], the heads' results side by side
 	wide   []float32 // [refined + tokens, max(M, 3p²)]: patches, then the MLP's hidden layer
 
-	queries *kernels.Activations // [tokens, D], of int8 scores
+	// Of int8 scores, where there are any.
+	queries *kernels.Activations // [tokens, D]
 	query   *kernels.Panels      // [d, 1], one of them in float32
 }
 
@@ -30,16 +31,18 @@ func newStripe(s *state, first, tokens int) *stripe {
 		refined = s.refined
 	}
 	width := max(s.mlpDim, s.embed.projection.K)
-	return &stripe{
+	t := &stripe{
 		state: s, first: first, tokens: tokens, refined: refined, n: tokens,
 		in:     newOperand(tokens, max(s.dim, s.mlpDim), refined),
 		normed: make([]float32, tokens*s.dim),
 		mixed:  make([]float32, tokens*s.dim),
 		wide:   make([]float32, (refined+tokens)*width),
-
-		queries: kernels.NewActivations(tokens, s.dim),
-		query:   kernels.NewPanels(1, s.headDim),
 	}
+	if s.projections[0].int8Keys != nil {
+		t.queries = kernels.NewActivations(tokens, s.dim)
+		t.query = kernels.NewPanels(1, s.headDim)
+	}
+	return t
 }
 
 // rows returns the stripe's rows of a buffer of all tokens, rows of so many
