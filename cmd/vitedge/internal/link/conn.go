@@ -89,6 +89,7 @@ func (l *Link) connect(ctx context.Context) (*connection, error) {
 	}
 	if err := l.subscribe(ctx, c); err != nil {
 		c.guard.abort()
+		l.kicked(err)
 		return nil, err
 	}
 	if !stop() {

@@ -40,7 +40,7 @@ func explain(err error) string {
 		return "the broker does not speak MQTT 3.1.1"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return "the broker did not answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case closedByBroker(err):
 		return "the broker closed the connection"
 	case strings.Contains(err.Error(), "pingresp not received"):
 		return "the broker is silent; the connection is dead"
@@ -56,7 +56,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-// closedByBroker reports whether the other side ended the connection.
+// closedByBroker reports whether the other side ended the connection, as a read
+// or a write has found.
 func closedByBroker(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -439,6 +442,39 @@ func TestRival(t *testing.T) {
 	}
 	first.mu.Unlock()
 	require.Empty(t, first.Stats().Rival)
+}
+
+// TestRivalBeforeTheSubscriptions plays a broker that closes the connection when
+// it has accepted it and not answered the subscription yet, as another client may
+// have it do.
+func TestRivalBeforeTheSubscriptions(t *testing.T) {
+	addr := fakeBroker(t, func(c net.Conn) {
+		defer c.Close()
+		packets.ReadPacket(c)
+		packets.NewControlPacket(packets.Connack).Write(c)
+		packets.ReadPacket(c)
+	})
+	l := start(t, addr, func(o *Options) { o.Filters = []string{"a"} })
+	brokertest.Eventually(t, "the suspicion", func() bool { return l.Stats().Rival != "" })
+	l.reason("does another client use the client id pi?")
+	require.Zero(t, l.Stats().Connects)
+}
+
+// TestRivalSeenByWrites guards that it is the same fault, and is logged once,
+// whether a read or a write finds that the broker has closed the connection.
+func TestRivalSeenByWrites(t *testing.T) {
+	log := &logBuffer{}
+	l, err := New(Options{URL: "mqtt://127.0.0.1", ClientID: "pi", Log: slog.New(slog.NewTextHandler(log, nil))})
+	require.NoError(t, err)
+	for range rivalKicks {
+		for _, err := range []error{io.EOF, os.NewSyscallError("write", syscall.EPIPE), os.NewSyscallError("read", syscall.ECONNRESET)} {
+			l.kicked(err)
+			l.complain(err, true)
+		}
+	}
+	require.Len(t, l.kicks, 3*rivalKicks)
+	require.Equal(t, 1, strings.Count(log.String(), "does another client use the client id pi?"), log.String())
+	require.Equal(t, 2, strings.Count(log.String(), "no connection to the broker"), log.String())
 }
 
 // TestAcceptedAndKickedBacksOff plays a broker that accepts every connection and

@@ -22,6 +22,7 @@ func (l *Link) Run(ctx context.Context) error {
 			if err == nil {
 				return nil // ended as ctx asked
 			}
+			l.kicked(err)
 			lasted = time.Since(began)
 		}
 		if ctx.Err() != nil {
@@ -49,6 +50,17 @@ const (
 	rivalSpan  = 5 * time.Minute
 )
 
+// kicked notes the end of a connection that the broker had accepted, if it was
+// the broker that ended it.
+func (l *Link) kicked(err error) {
+	if !closedByBroker(err) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kicks = append(l.kicks, time.Now())
+}
+
 // rival says that another client seems to use the client id, or nothing.
 func (l *Link) rival() string {
 	l.kicks = slices.DeleteFunc(l.kicks, func(t time.Time) bool { return time.Since(t) > rivalSpan })
@@ -65,9 +77,6 @@ func (l *Link) complain(err error, lost bool) {
 	defer l.mu.Unlock()
 	text := explain(err)
 	if closedByBroker(err) {
-		if lost {
-			l.kicks = append(l.kicks, time.Now())
-		}
 		if rival := l.rival(); rival != "" {
 			text = rival
 		}
