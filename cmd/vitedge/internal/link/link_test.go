@@ -578,6 +578,8 @@ func TestFarewellToADeadBroker(t *testing.T) {
 // TestFarewellToABrokerThatDoesNotRead fills the connection, so that a write
 // waits: that does not hold the end up either.
 func TestFarewellToABrokerThatDoesNotRead(t *testing.T) {
+	const more = 32 << 20 // bytes than the buffers between the two ends hold
+	began := make(chan error, 1)
 	addr := fakeBroker(t, func(c net.Conn) {
 		packets.ReadPacket(c)
 		packets.NewControlPacket(packets.Connack).Write(c)
@@ -588,22 +590,23 @@ func TestFarewellToABrokerThatDoesNotRead(t *testing.T) {
 		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 		ack.MessageID = p.Details().MessageID
 		ack.Write(c)
+		_, err = io.ReadFull(c, make([]byte, 1)) // of the message that does not go through
+		began <- err
 		<-t.Context().Done()
 		c.Close()
 	})
 	l := start(t, addr, func(o *Options) { o.Timeout = time.Hour })
 	brokertest.Eventually(t, "a connection", func() bool { return l.Stats().Connected })
 	require.NoError(t, l.Flush(t.Context()))
-	full := 0
-	for last := uint64(0); full < 200; { // a second without a message that goes out
-		l.Live("image", make([]byte, 128<<10), true)
-		time.Sleep(5 * time.Millisecond)
-		if sent := l.Stats().LiveSent; sent != last {
-			last, full = sent, 0
-		}
-		full++
+	l.Live("image", make([]byte, more), true)
+	select {
+	case err := <-began:
+		require.NoError(t, err)
+	case <-time.After(brokertest.Patience):
+		t.Fatal("the message is not written")
 	}
 	l.finish()
+	require.Contains(t, l.log.String(), "left without a word")
 }
 
 func TestEndWhileConnecting(t *testing.T) {
