@@ -269,6 +269,7 @@ func (d *daemon) facts() publish.Facts {
 	if d.cfg.MQTT.Outbox.Persist && d.link != nil && (d.journal == nil || d.journal.Failing()) {
 		f.Problems = append(f.Problems, "waiting messages are not kept on disk")
 	}
+	d.store.Retry()
 	if text := d.store.Failure(); text != "" {
 		f.Problems = append(f.Problems, text)
 	}

@@ -185,10 +185,40 @@ func TestUnwritableStateFolder(t *testing.T) {
 	require.NotEmpty(t, b.o.Store.Failure())
 
 	b.o.Store.path = b.store // the folder can be written now
+	b.o.Store.Retry()
+	require.NotEmpty(t, b.o.Store.Failure(), "it is not time to yet")
+	require.NoFileExists(t, b.store)
+	b.o.Store.retry = time.Time{}
+	require.NotEmpty(t, b.o.Store.Failure(), "asking writes nothing")
+	require.NoFileExists(t, b.store)
+	b.o.Store.Retry()
 	require.Empty(t, b.o.Store.Failure())
 	store, err := OpenStore(b.store)
 	require.NoError(t, err)
 	require.False(t, *store.Get("cam").Enabled)
+}
+
+// TestStorePausesGrow guards that a disk that stays full is not written to at
+// every status, and that a new setting is tried at once.
+func TestStorePausesGrow(t *testing.T) {
+	s, err := OpenStore("/proc/no/such/folder/settings.json")
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		require.Error(t, s.Put("cam", Overrides{}))
+		var pauses []time.Duration
+		for range 8 {
+			next := s.retry
+			pauses = append(pauses, time.Until(next))
+			time.Sleep(time.Until(next) - 1)
+			s.Retry()
+			require.Equal(t, next, s.retry)
+			time.Sleep(1)
+			s.Retry()
+		}
+		require.Equal(t, []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 32e9, 60e9, 60e9}, pauses)
+		require.Error(t, s.Put("cam", Overrides{}))
+		require.Equal(t, minPause, time.Until(s.retry))
+	})
 }
 
 func TestBrokenStore(t *testing.T) {

@@ -110,7 +110,13 @@ type Store struct {
 	mu      sync.Mutex
 	sources map[string]Overrides
 	failure string // why the file is not written; empty when it is
+	retry   time.Time
+	pause   time.Duration // before the next try, if that fails too
 }
+
+// The pauses between two tries to write a file that could not be written, as
+// those of the outbox.
+const minPause, maxPause = time.Second, time.Minute
 
 // maxStore bounds the file in bytes.
 const maxStore = 1 << 20
@@ -158,6 +164,7 @@ func (s *Store) Put(src string, o Overrides) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sources[src] = o
+	s.pause = minPause
 	return s.write()
 }
 
@@ -169,19 +176,27 @@ func (s *Store) write() error {
 	s.failure = ""
 	if err != nil {
 		s.failure = fmt.Sprintf("settings are not kept over a restart: %v", err)
+		s.retry = time.Now().Add(s.pause)
 		return errors.New(s.failure)
 	}
 	return nil
 }
 
-// Failure says why the settings are not kept, or is empty. It tries once more to
-// write what could not be written.
+// Retry tries to write what could not be written, if it is time to.
+func (s *Store) Retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure == "" || time.Now().Before(s.retry) {
+		return
+	}
+	s.pause = min(2*s.pause, maxPause)
+	s.write()
+}
+
+// Failure says why the settings are not kept, or is empty.
 func (s *Store) Failure() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failure != "" {
-		s.write()
-	}
 	return s.failure
 }
 
