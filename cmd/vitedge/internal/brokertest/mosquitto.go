@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Patience is the limit of every wait in tests that talk to a broker. It is
-// only reached when something is broken.
+// Patience is the limit of every wait in tests that talk to a broker, unless a
+// Subscriber has another. It is only reached when something is broken.
 const Patience = time.Minute
 
 // Broker is a mosquitto on a loopback port that stays the same over restarts.
@@ -182,6 +182,8 @@ type Message struct {
 
 // Subscriber records what a client of its own receives.
 type Subscriber struct {
+	Patience time.Duration // the limit of every wait for a message
+
 	t      testing.TB
 	client mqtt.Client
 
@@ -199,7 +201,7 @@ func (b *Broker) Subscribe(filter string) *Subscriber {
 // SubscribeWith is Subscribe with the client's own options.
 func SubscribeWith(t testing.TB, o *mqtt.ClientOptions, filter string) *Subscriber {
 	t.Helper()
-	s := &Subscriber{t: t, changed: make(chan struct{})}
+	s := &Subscriber{Patience: Patience, t: t, changed: make(chan struct{})}
 	o.SetClientID(fmt.Sprintf("test-%p", s)).SetAutoReconnect(false).SetProtocolVersion(4)
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { t.Logf("a subscriber lost its connection: %v", err) })
 	s.client = mqtt.NewClient(o)
@@ -255,7 +257,7 @@ func (s *Subscriber) Forget() {
 // Until waits until enough holds of what has arrived.
 func (s *Subscriber) Until(what string, enough func([]Message) bool) {
 	s.t.Helper()
-	deadline := time.After(Patience)
+	deadline := time.After(s.Patience)
 	for {
 		s.mu.Lock()
 		messages, changed := append([]Message(nil), s.messages...), s.changed
