@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ type servicePi struct {
 // dropIn has times that are short for a test and long for a busy machine.
 const dropIn = `[Service]
 LoadCredential=mqtt-password:/etc/vitedge/mqtt.password
-WatchdogSec=20
+WatchdogSec=40
 RestartSec=100ms
 `
 
@@ -91,9 +92,11 @@ func newServicePi(t *testing.T, packages virtualpi.Packages, passwd string) *ser
 	root.Dir(virtualpi.System + "etc/systemd/system/vitedge.service.d")
 	root.Dir(virtualpi.System + "var/lib")
 	root.Dir(virtualpi.System + "var/lib/vitedge")
+	root.Dir(virtualpi.System + "home")
 	for name, text := range map[string][]byte{
 		"usr/bin/vitedge":                                 compile(t, []string{"GOARCH=arm64"}, "build", "-trimpath", "-ldflags=-s", "."),
 		"var/lib/vitedge/model.safetensors":               read(t, model),
+		"home/x":                                          []byte("private\n"),
 		"etc/vitedge/vitedge.yaml":                        []byte(p.serviceConfig("0.125")),
 		"etc/systemd/system/vitedge.service":              read(t, "vitedge.service"),
 		"etc/systemd/system/vitedge.service.d/times.conf": []byte(dropIn),
@@ -128,18 +131,30 @@ func (s *servicePi) run(command string) {
 	require.Zero(s.t, s.machine.Run(command), command)
 }
 
-// show is a property of the unit.
-func (s *servicePi) property(name string) string {
+// output is what a command prints that must succeed.
+func (s *servicePi) output(command string) []string {
 	s.t.Helper()
 	before := len(s.machine.Console())
-	s.run("systemctl show -p " + name + " vitedge")
-	for _, line := range s.machine.Console()[before:] {
-		if value, ok := strings.CutPrefix(line, name+"="); ok {
+	s.run(command)
+	return s.machine.Console()[before:]
+}
+
+// value is what follows a prefix in the output of a command.
+func (s *servicePi) value(prefix, command string) string {
+	s.t.Helper()
+	for _, line := range s.output(command) {
+		if value, ok := strings.CutPrefix(line, prefix); ok {
 			return value
 		}
 	}
-	s.t.Fatalf("systemctl does not show %s", name)
+	s.t.Fatalf("%s does not print %s", command, prefix)
 	return ""
+}
+
+// property is one of the unit.
+func (s *servicePi) property(name string) string {
+	s.t.Helper()
+	return s.value(name+"=", "systemctl show -p "+name+" vitedge")
 }
 
 // up waits until the daemon is heard and notes its process.
@@ -168,11 +183,17 @@ func (s *servicePi) sandbox() {
 	for _, line := range []string{"CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		s.run("grep -qx '" + line + "' /proc/" + s.pid + "/status")
 	}
-	s.run("! grep -q '^Uid:.\\b0\\b' /proc/" + s.pid + "/status")
-	s.run("ls -l /dev/video0 | grep -q ' root *video ' && [ ! -e /proc/" + s.pid + "/root/home/x ]")
-	before := len(s.machine.Console())
-	s.run("journalctl -u vitedge -o cat --no-pager")
-	journal := strings.Join(s.machine.Console()[before:], "\n")
+	users := strings.Fields(s.value("Uid:", "cat /proc/"+s.pid+"/status"))
+	require.Len(s.t, users, 4) // real, effective, saved, of the file system
+	for _, user := range users {
+		uid, err := strconv.Atoi(user)
+		require.NoError(s.t, err)
+		require.True(s.t, 61184 <= uid && uid <= 65519, "user %d; DynamicUser= of systemd.exec(5) has others", uid)
+	}
+	s.run("ls -l /dev/video0 | grep -q ' root *video '")
+	root := "/proc/" + s.pid + "/root"
+	s.run("[ -e /home/x ] && [ -e " + root + "/usr/bin/vitedge ] && [ ! -e " + root + "/home/x ]")
+	journal := strings.Join(s.output("journalctl -u vitedge -o cat --no-pager"), "\n")
 	require.Contains(s.t, journal, `level=INFO msg="model loaded"`)
 	require.NotContains(s.t, journal, "time=")
 	require.NotContains(s.t, journal, "sesame")
@@ -220,7 +241,7 @@ func (s *servicePi) settings() {
 func (s *servicePi) reload() {
 	s.run("sed -i 's/votes: 1, window: 1/votes: 2, window: 3/' /etc/vitedge/vitedge.yaml")
 	s.run("systemctl reload vitedge")
-	s.machine.Run("until journalctl -u vitedge -o cat --no-pager | grep -q 'in force: decide.votes, decide.window'; do sleep 0.2; done")
+	s.run("until journalctl -u vitedge -o cat --no-pager | grep -q 'in force: decide.votes, decide.window'; do sleep 0.2; done")
 	require.Equal(s.t, s.pid, s.property("MainPID"))
 }
 

@@ -277,6 +277,7 @@ func (p *pi) start(program, format string) {
 // listen hears what is said from now on, and what is retained.
 func (p *pi) listen() {
 	p.heard, p.seen = p.broker.Subscribe("vitedge/pi/#"), 0
+	p.heard.Patience = 2 * virtualpi.Patience // longer than the guest may take for what is to be heard
 }
 
 // until waits for a message on a topic of the daemon that comes after those
