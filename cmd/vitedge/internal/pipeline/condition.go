@@ -12,8 +12,8 @@ import (
 // Single frames may be bad; the condition is that of several in a row.
 type condition struct {
 	mu     sync.Mutex
-	down   string // why it delivers nothing; empty if it does
-	now    string
+	down   string // why it delivered nothing; empty once a frame is believed
+	now    string // newer than down, which clears it
 	why    string // in words, of the frame that made it so
 	seen   string // of the last frames
 	streak int    // how many those were
@@ -80,13 +80,13 @@ func (p *Pipeline) Warning() string {
 	c := &p.condition
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.down != "" {
+	switch {
+	case c.now != "":
+		return warnings[c.now] + c.why
+	case c.down != "":
 		return "is down: " + c.down
 	}
-	if c.now == "" {
-		return ""
-	}
-	return warnings[c.now] + c.why
+	return ""
 }
 
 // sees notes the condition of a frame and logs the camera's when it is another

@@ -249,10 +249,16 @@ func TestStaleAtTheModel(t *testing.T) {
 	require.Equal(t, []bool{true}, r.up)
 }
 
-// TestDownSaysWhy: a camera that is down is not said to be anything else.
+// TestDownSaysWhy: the newest fault of a camera is the one that is told.
 func TestDownSaysWhy(t *testing.T) {
 	takes := append(append(lit(1), times(6, take{level: 7, luma: 99})...), take{err: camera.ErrGone}, take{err: camera.ErrBusy})
 	f, r, _ := play(t, append(takes, lit(2)...)...)
 	require.Equal(t, []string{warnings[Frozen] + " (frozen camera: the same 8 bytes for 3s)", "is down: camera is gone", "is down: camera is busy", "", ""}, f.seen[len(f.seen)-5:])
 	require.Equal(t, []bool{true, false, true}, r.up)
+
+	// It is back and gives nothing but frames that are of no use.
+	f, _, logged := play(t, append(append(append(lit(1), take{err: camera.ErrGone}), times(6, take{err: camera.ErrCorrupt})...), lit(2)...)...)
+	gone, corrupt := "is down: camera is gone", warnings[Corrupt]+" (corrupt frame)"
+	require.Equal(t, []string{"", "", gone, gone, gone, corrupt, corrupt, corrupt, corrupt}, f.seen[:9])
+	require.Contains(t, logged, "WARN camera "+warnings[Corrupt])
 }
