@@ -341,8 +341,6 @@ func TestNoDiskWrites(t *testing.T) {
 	require.Equal(t, before, written())
 }
 
-// TestTwoCameras guards that cameras have topics, settings and states of their
-// own while they share the model.
 // TestCameraConfig: every key of a camera means what it says.
 func TestCameraConfig(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
@@ -388,6 +386,8 @@ func TestCrop(t *testing.T) {
 	s.UntilOn("vitedge/pi/right/state", `"label":"blue"`)
 }
 
+// TestTwoCameras guards that cameras have topics, settings and states of their
+// own while they share the model.
 func TestTwoCameras(t *testing.T) {
 	b := brokertest.Start(t)
 	s := b.Subscribe("#")
