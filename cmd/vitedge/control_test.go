@@ -200,6 +200,49 @@ func TestReload(t *testing.T) {
 	brokertest.Eventually(t, "the log", func() bool { return strings.Contains(d.output(), "the configuration was read again") })
 }
 
+// TestReloadDuringRestart: SIGHUP, which by default ends a program, ends none
+// that starts anew, whenever it comes.
+func TestReloadDuringRestart(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("vitedge/pi/availability")
+	d := startDaemon(t, nil, colors(t, b.URL(), "red")...)
+	s.UntilOn("vitedge/pi/availability", "online")
+	s.Publish("vitedge/pi/cmd/restart", "", false)
+	brokertest.Eventually(t, "a reload by the new program", func() bool {
+		for range 10000 { // for one to meet every moment of the start
+			if d.cmd.Process.Signal(syscall.SIGHUP) != nil {
+				return true
+			}
+		}
+		starts := strings.Split(d.output(), "model loaded")
+		return len(starts) > 2 && strings.Contains(starts[2], "the configuration was read again")
+	})
+	select {
+	case <-d.done:
+		t.Fatal("it has ended: ", d.cmd.ProcessState)
+	default:
+	}
+}
+
+// TestReloadDuringStart: what changes while the configuration is read is not
+// lost, as it is if the signal ends the program, which by default it does.
+func TestReloadDuringStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vitedge.yaml")
+	require.NoError(t, syscall.Mkfifo(file, 0o600))
+	d := startDaemon(t, nil, "--config", file)
+	var pipe *os.File
+	brokertest.Eventually(t, "the program to read", func() bool {
+		var err error
+		pipe, err = os.OpenFile(file, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err == nil
+	})
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	_, err := pipe.WriteString("nonsense: 1\n")
+	require.NoError(t, err)
+	require.NoError(t, pipe.Close())
+	require.Equal(t, exitConfig, d.wait())
+}
+
 // TestUpdateModel puts another model beside the one in use and has it taken.
 func TestUpdateModel(t *testing.T) {
 	b := brokertest.Start(t)

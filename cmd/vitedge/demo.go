@@ -128,7 +128,7 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		}
 		defer end()
 	}
-	return cmp.Or(d.run(ctx), messages.failure())
+	return cmp.Or(d.run(ctx, hangups()), messages.failure())
 }
 
 // demoParents are folders in which the demo makes one for its files, in the

@@ -16,9 +16,19 @@ import (
 // is at its end.
 const flushTime = 10 * time.Second
 
+// hangups are the SIGHUPs from now on, each of which asks for a reload. It is
+// called before the configuration is read, so that none is lost. Nobody stops
+// them: the signal would end a program that only wants to end in order, or to
+// start anew.
+func hangups() <-chan os.Signal {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	return hup
+}
+
 // run works until ctx ends, all sources are at their end, or a restart is
 // wanted, which is errRestart.
-func (d *daemon) run(ctx context.Context) error {
+func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	defer d.engine.Close()
 	// The link ends last: what the pipelines said is still to be sent, and the
 	// journal ends after it.
@@ -33,12 +43,6 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.journal != nil {
 		journals.Go(func() error { d.journal.Run(journalDone); return nil })
 	}
-
-	// Before systemd is told that the daemon is ready, and may be reloaded: the
-	// signal ends a program that does not wait for it.
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.runPipelines(gctx) })

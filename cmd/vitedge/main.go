@@ -60,7 +60,11 @@ func main() {
 
 // startAnew replaces this process by a new one of the same program with the
 // same arguments. It keeps its process id, so nobody who watches it is needed.
+// A SIGHUP meanwhile would end the new program before it waits for the signal,
+// and is not needed: the configuration is yet to be read. What is ignored stays
+// so in the new program until hangups.
 func startAnew() int {
+	signal.Ignore(syscall.SIGHUP)
 	path, err := os.Executable()
 	if err == nil {
 		err = syscall.Exec(path, os.Args, os.Environ())

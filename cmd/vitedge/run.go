@@ -20,6 +20,7 @@ is at its end.`,
 	}
 	flags := addConfigFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		hup := hangups()
 		cfg, warnings, err := flags.load()
 		if err != nil {
 			return err
@@ -33,7 +34,7 @@ is at its end.`,
 		if err != nil {
 			return err
 		}
-		return d.run(cmd.Context())
+		return d.run(cmd.Context(), hup)
 	}
 	return cmd
 }
