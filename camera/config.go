@@ -106,6 +106,8 @@ func Open(ctx context.Context, c Config) (Camera, error) {
 		return openPattern(rest, c)
 	case scheme == "http", scheme == "https":
 		return openHTTP(c)
+	case strings.HasPrefix(rest, "//"): // not shown, for it may hold a password
+		return nil, fmt.Errorf("camera source is a URL of %s; want http://… or https://… of MJPEG or JPEG", scheme)
 	}
 	return openV4L2(c)
 }

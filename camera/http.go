@@ -39,7 +39,7 @@ func openHTTP(c Config) (Camera, error) {
 		return nil, fmt.Errorf("camera source: %w", err)
 	}
 	if u.Host == "" {
-		return nil, fmt.Errorf("camera source %s names no host; want http://HOST/PATH", u.Redacted())
+		return nil, fmt.Errorf("camera source %s:… names no host; want %[1]s://HOST/PATH", u.Scheme)
 	}
 	h := &httpSource{
 		url:    u,

@@ -307,7 +307,8 @@ func TestHTTPRefuses(t *testing.T) {
 	cam := open(t, Config{Source: s.URL})
 	_, err := next(t, cam)
 	require.ErrorIs(t, err, ErrGone)
-	for source, want := range map[string]string{"http://": "names no host", "http:///x": "names no host", "http://me:secret@[::1": "missing ']' in host"} {
+	for source, want := range map[string]string{"http://": "names no host", "http:///x": "names no host", "http://me:secret@[::1": "missing ']' in host",
+		"http:me:secret@host": "names no host", "https:///?pwd=secret": "want https://HOST/PATH", "rtsp://me:secret@host/": "is a URL of rtsp; want http"} {
 		_, err := Open(t.Context(), Config{Source: source})
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "secret")

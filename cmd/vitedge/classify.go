@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vitedge/camera"
+	"vitedge/cmd/vitedge/internal/config"
 	"vitedge/cmd/vitedge/internal/engine"
 	"vitedge/vitlite"
 )
@@ -60,8 +61,9 @@ run; one that runs has the camera to itself.`,
 				if err != nil {
 					return err
 				}
-				if err := classifyFrame(cmd.OutOrStdout(), eye, source, f, top, asJSON); err != nil {
-					return fmt.Errorf("%s: %w", source, err)
+				name := config.Redacted(source)
+				if err := classifyFrame(cmd.OutOrStdout(), eye, name, f, top, asJSON); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
 			for _, path := range args {
@@ -111,7 +113,7 @@ func snapshot(ctx context.Context, c camera.Config) (*camera.Frame, error) {
 	defer cancel()
 	f, err := camera.Snapshot(ctx, c, settle)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("camera %s gave no picture within %v", c.Source, snapshotPatience)
+		return nil, fmt.Errorf("camera %s gave no picture within %v", config.Redacted(c.Source), snapshotPatience)
 	}
 	return f, err
 }

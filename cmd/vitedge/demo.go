@@ -233,7 +233,7 @@ func (d *daemon) introduce(w io.Writer) {
 	if source == scenes.Source {
 		source = "moving scenes, drawn by this program; --camera auto takes a real one"
 	}
-	line("camera", "%s", source)
+	line("camera", "%s", config.Redacted(source))
 	line("model", "%s, %d classes, kernels %s", info.Name, info.Config.Classes, info.Kernel)
 	fmt.Fprintln(w)
 }
