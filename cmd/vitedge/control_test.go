@@ -69,24 +69,6 @@ func TestHomeAssistant(t *testing.T) {
 	require.Equal(t, "the broker retains nothing of pi\n", stdout)
 }
 
-// TestPageURL is the link that Home Assistant shows: nothing where it would not
-// lead anywhere from another machine.
-func TestPageURL(t *testing.T) {
-	for _, c := range []struct{ listen, hostname, want string }{
-		{"", "pi", ""}, {"127.0.0.1:8780", "pi", ""}, {"[::1]:8780", "pi", ""}, {"localhost:8780", "pi", ""}, {":0", "pi", ""},
-		{":8780", "pi", "http://pi.local:8780"}, {"0.0.0.0:80", "pi", "http://pi.local:80"}, {"[::]:80", "pi.example", "http://pi.example:80"},
-		{":8780", "", ""}, {"192.0.2.7:8780", "pi", "http://192.0.2.7:8780"}, {"[2001:db8::7]:8780", "pi", "http://[2001:db8::7]:8780"},
-	} {
-		require.Equal(t, c.want, pageURL(c.listen, c.hostname), c.listen)
-	}
-	dir := t.TempDir()
-	model, err := writeColorModel(dir)
-	require.NoError(t, err)
-	d := newTestDaemon(t, "--model", model, "--camera", "test:", "--http", "", "--set", "state_dir="+dir, "--set", "device.id=pi")
-	d.cfg.HTTP.Listen = "192.0.2.7:8780"
-	require.Contains(t, string(d.discovery(publish.Topics{Base: "vitedge/pi"}).Payload()), `"configuration_url":"http://192.0.2.7:8780"`)
-}
-
 func TestCleanupWithoutABroker(t *testing.T) {
 	code, _, stderr := execute("mqtt", "cleanup", "--broker", "")
 	require.Equal(t, exitConfig, code)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -173,10 +172,9 @@ func (d *daemon) linkOptions(topics publish.Topics) link.Options {
 
 // discovery describes the device to Home Assistant.
 func (d *daemon) discovery(topics publish.Topics) *publish.Discovery {
-	hostname, _ := os.Hostname()
 	return &publish.Discovery{
 		Topics: topics, Prefix: d.cfg.HomeAssistant.Prefix, ID: d.id, Name: d.name(), Board: machine.Model(), Version: programVersion(),
-		URL:     pageURL(d.cfg.HTTP.Listen, hostname),
+		URL:     d.networkPage(),
 		Sources: d.cfg.CameraNames(), Labels: d.engine.Info().Labels, Image: d.cfg.MQTT.Image, Commands: d.cfg.MQTT.Commands,
 		Heat: machine.Health().TemperatureC != nil,
 	}

@@ -195,27 +195,6 @@ func taken(address string) bool {
 	return false
 }
 
-// reachable is the address as another machine writes it. One that listens on all
-// addresses, such as [::]:8780, is found at one of this machine's own.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
-		return address
-	}
-	host = "localhost"
-	own, _ := net.InterfaceAddrs() // none where they cannot be read
-	for _, a := range own {
-		n, ok := a.(*net.IPNet)
-		if !ok || !n.IP.IsGlobalUnicast() {
-			continue
-		}
-		if host = n.IP.String(); n.IP.To4() != nil { // shorter, where there is one
-			break
-		}
-	}
-	return net.JoinHostPort(host, port)
-}
-
 // introduce says where everything is.
 func (d *daemon) introduce(w io.Writer) {
 	info := d.engine.Info()
@@ -224,7 +203,8 @@ func (d *daemon) introduce(w io.Writer) {
 	}
 	fmt.Fprintln(w, "vitedge demo; Ctrl-C ends it")
 	if d.web != nil {
-		line("page", "http://%s/", reachable(d.web.Addr()))
+		page, _ := pageURL(d.web.Addr(), ownAddress())
+		line("page", "%s/", page)
 	}
 	if u, err := url.Parse(d.cfg.MQTT.URL); err == nil && u.Host != "" {
 		line("broker", "%s  (mosquitto_sub -h %s -p %s -v -t '%s/#')", u, u.Hostname(), cmp.Or(u.Port(), "1883"), d.named(d.cfg.MQTT.BaseTopic))

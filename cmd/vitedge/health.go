@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"maps"
-	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"vitedge/cmd/vitedge/internal/link"
@@ -66,29 +63,6 @@ func (d *daemon) unready() []string {
 		}
 	}
 	return reasons
-}
-
-// pageURL is where others on the network find the live page that listens on an
-// address, empty where it is for this machine alone. The name is that of
-// multicast DNS, under which a Raspberry Pi is known.
-func pageURL(listen, hostname string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil || port == "0" {
-		return ""
-	}
-	ip, _ := netip.ParseAddr(host)
-	switch {
-	case host == "localhost" || ip.IsLoopback():
-		return ""
-	case host != "" && !ip.IsUnspecified():
-	case hostname == "":
-		return ""
-	case strings.Contains(hostname, "."):
-		host = hostname
-	default:
-		host = hostname + ".local"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }
 
 // listen opens the port of the HTTP server and adds its sinks.

@@ -6,7 +6,7 @@
 //	    running, ending    loop.go, systemd.go
 //	    commands over MQTT actions.go
 //	    what is retained   announce.go
-//	    health and HTTP    health.go
+//	    health and HTTP    health.go, page.go
 //	vitedge demo           demo.go, demo_broker.go, demo_print.go
 //	vitedge classify       classify.go
 //	vitedge cameras        cameras.go
