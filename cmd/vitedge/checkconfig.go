@@ -20,7 +20,8 @@ func newCheckConfig() *cobra.Command {
 		Long: `Check-config reads the configuration as run does, reports every fault with its
 line, and prints the result of file, environment and flags as YAML. It never
 prints a password, only the names of the files that hold them; in the URL of a
-camera xxxxx stands for what may be one.`,
+camera xxxxx stands for what may be one. Put that in again before you use what
+it prints as a configuration file.`,
 		Example: "  vitedge check-config --config vitedge.yaml\n  vitedge check-config --sample > vitedge.yaml",
 		Args:    noArgs,
 	}

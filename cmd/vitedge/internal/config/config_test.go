@@ -274,6 +274,14 @@ func TestRedacted(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(printed), "hunter2")
 	require.Equal(t, source, cfg.Cameras["a"].Source, "it is still in force")
+	// Two cameras that only what is not shown tells apart.
+	cfg, _, err = load(t, "cameras: {a: {source: '"+source+"'}, b: {source: '"+source+"2'}}\n", nil)
+	require.NoError(t, err)
+	printed, err = cfg.YAML()
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(string(printed), "source: http://me:xxxxx@host/?token=xxxxx\n"), string(printed))
+	require.NotContains(t, string(printed), "hunter2")
+
 	_, _, err = load(t, "cameras: {a: {source: '"+source+"'}, b: {source: '"+source+"'}}\n", nil)
 	require.ErrorContains(t, err, "which camera a has already")
 	require.NotContains(t, err.Error(), "hunter2")

@@ -10,9 +10,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// YAML writes the effective configuration as a file that Load reads back. It
-// holds no secret: passwords and keys are only ever names of files, and the URLs
-// of cameras are redacted.
+// YAML writes the effective configuration for people, in the layout of a file
+// for Load. It holds no secret: passwords and keys are only ever names of files,
+// and the URLs of cameras are redacted, so what had one is to be put in again
+// before the file is used.
 func (c *Config) YAML() ([]byte, error) {
 	shown := *c
 	shown.Cameras = make(map[string]Camera)
