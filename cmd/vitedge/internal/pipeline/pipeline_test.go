@@ -191,6 +191,11 @@ func TestAvailability(t *testing.T) {
 	require.NoError(t, p.Run(t.Context()))
 	require.Equal(t, []bool{true, false, true}, r.up)
 	require.Len(t, r.labels, 2)
+
+	s = &script{steps: []any{fmt.Errorf("video0: %w", camera.ErrGone), frame(0, 1), io.EOF}}
+	p, r = newTest(s, &byPixel{}, quick)
+	require.NoError(t, p.Run(t.Context()))
+	require.Equal(t, []bool{false, true}, r.up, "absent from the start")
 }
 
 func TestFirstOpenFails(t *testing.T) {

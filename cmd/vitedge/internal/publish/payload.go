@@ -82,7 +82,7 @@ type Status struct {
 	InferP95   float64     `json:"infer_ms_p95"`
 	Queue      Queue       `json:"queue"`
 	Frames     Frames      `json:"frames"`
-	Outages    uint64      `json:"outages"`   // times that a camera delivered nothing any more, or nothing to believe
+	Outages    uint64      `json:"outages"`   // times that a camera began to deliver nothing, or nothing to believe; absent from the start is one
 	TempC      *float64    `json:"temp_c"`    // null where unknown
 	Throttled  []string    `json:"throttled"` // null where unknown
 	RSSBytes   int64       `json:"rss_bytes"`

@@ -69,7 +69,7 @@ func NewMetrics(s Sources) *Metrics {
 			Name: "vitedge_label_changes_total", Help: "Changes of the stable label.",
 		}, []string{"camera"}),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "vitedge_stage_duration_seconds", Help: "Time of one frame in each stage.", Buckets: buckets,
+			Name: "vitedge_stage_duration_seconds", Help: "Time of one frame in each stage; total is from taking it to deciding, publish comes after that.", Buckets: buckets,
 		}, []string{"camera", "stage"}),
 		age: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vitedge_frame_age_seconds", Help: "Age of a frame when its preprocessing began.", Buckets: buckets,
@@ -78,7 +78,7 @@ func NewMetrics(s Sources) *Metrics {
 			Name: "vitedge_camera_up", Help: "Whether the camera delivers frames.",
 		}, []string{"camera"}),
 		outages: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vitedge_camera_outages_total", Help: "Times that the camera delivered nothing any more, or nothing to believe.",
+			Name: "vitedge_camera_outages_total", Help: "Times that the camera began to deliver nothing, or nothing to believe; one that is absent from the start counts.",
 		}, []string{"camera"}),
 	}
 	m.registry.MustRegister(m.classify, m.dropped, m.poor, m.changes, m.stages, m.age, m.up, m.outages,
