@@ -463,10 +463,11 @@ func TestRedirects(t *testing.T) {
 }
 
 // A mirror may know nothing and send on to the public hub, which answers for the
-// file and gets the token that is its own. The store does not.
+// file. The token is the mirror's own: neither the public hub nor the store gets it.
 func TestMirrorSendsOn(t *testing.T) {
 	f := newFixture(t)
 	f.client.Endpoint, f.client.Token = "https://mirror.example", "hf_test"
+	gated := false
 	var seen []string
 	f.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 		seen = append(seen, r.Method+" "+r.URL.Host+" "+r.Header.Get("Authorization"))
@@ -476,6 +477,9 @@ func TestMirrorSendsOn(t *testing.T) {
 			http.Redirect(w, r, DefaultEndpoint+r.URL.Path, http.StatusPermanentRedirect)
 		case r.URL.Host == "store.example":
 			w.Write(f.weights())
+		case gated:
+			w.Header().Set("X-Error-Code", "GatedRepo")
+			w.WriteHeader(http.StatusUnauthorized)
 		case name != weightsFile:
 			w.Header().Set("X-Error-Code", "EntryNotFound")
 			w.Header().Set("X-Repo-Commit", commitA)
@@ -492,9 +496,17 @@ func TestMirrorSendsOn(t *testing.T) {
 	})
 	f.requireFetched(t)
 	require.Equal(t, []string{
-		"HEAD mirror.example Bearer hf_test", "HEAD huggingface.co Bearer hf_test",
-		"GET mirror.example Bearer hf_test", "GET huggingface.co Bearer hf_test", "GET store.example ",
+		"HEAD mirror.example Bearer hf_test", "HEAD huggingface.co ",
+		"GET mirror.example Bearer hf_test", "GET huggingface.co ", "GET store.example ",
 	}, seen[len(seen)-5:])
+
+	gated = true
+	_, err := f.fetch(t, "org/gated")
+	require.EqualError(t, err, "org/gated: no such model, or one that needs a token (https://huggingface.co/org/gated/resolve/main/config.json: 401 Unauthorized); the token goes to https://mirror.example alone, which redirects there")
+	for _, request := range seen {
+		host := strings.Fields(request)[1]
+		require.Equal(t, host == "mirror.example", strings.Contains(request, "hf_test"), request)
+	}
 }
 
 func TestCanceled(t *testing.T) {

@@ -66,9 +66,10 @@ func (c *Client) address(r Repo, rev, name string) string {
 const maxRedirects = 10
 
 // request sends one request and follows its redirects; from is the first byte
-// wanted. The token stays with the hub, which may be a mirror that sends on to the
-// public one. A HEAD request ends where the hub hands over to its store, since that
-// answer is the one with the checksum.
+// wanted. The token goes to the endpoint's own host alone: a mirror may send on to
+// the public hub, but one host's token is no business of another. A HEAD request
+// ends where the hub hands over to its store, since that answer is the one with the
+// checksum.
 func (c *Client) request(ctx context.Context, method, address string, from int64) (*http.Response, error) {
 	hub, err := url.Parse(c.Endpoint)
 	if err != nil {
@@ -93,7 +94,7 @@ func (c *Client) request(ctx context.Context, method, address string, from int64
 		if from > 0 {
 			req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 		}
-		if c.Token != "" && ofHub(req.URL) {
+		if c.Token != "" && sameOrigin(req.URL, hub) {
 			req.Header.Set("Authorization", "Bearer "+c.Token)
 		}
 		resp, err := transport.RoundTrip(req)
@@ -152,9 +153,12 @@ func cause(ctx context.Context, err error) error {
 // check turns a status into an error that says what to do.
 func (c *Client) check(r Repo, resp *http.Response) error {
 	code, status := resp.Header.Get("X-Error-Code"), resp.Status
+	withheld := c.Token != "" && resp.Request.Header.Get("Authorization") == ""
 	switch {
 	case resp.StatusCode < 400:
 		return nil
+	case withheld && (code == "GatedRepo" || code == "RepoNotFound"):
+		return fmt.Errorf("%s: no such model, or one that needs a token (%s: %s); the token goes to %s alone, which redirects there", r.Name, withoutQuery(resp.Request.URL), status, c.Endpoint)
 	case code == "GatedRepo" && c.Token == "":
 		return fmt.Errorf("%s is gated: accept its terms at %s/%s and set HF_TOKEN to a token of your account", r.Name, c.Endpoint, r.Name)
 	case code == "GatedRepo" || resp.StatusCode == http.StatusForbidden:
