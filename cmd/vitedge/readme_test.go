@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,15 +16,41 @@ import (
 
 const root = "../../"
 
+// sources are the files of the module in dir whose names end in ext, without those
+// in hidden folders and in the folders that are built: the rest of a clone is not ours.
+func sources(t *testing.T, dir, ext string) (paths []string) {
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case !d.IsDir():
+			if filepath.Ext(path) == ext {
+				paths = append(paths, path)
+			}
+		case path != dir && strings.HasPrefix(d.Name(), "."),
+			slices.Contains([]string{filepath.Join(dir, "bin"), filepath.Join(dir, "build")}, path):
+			return filepath.SkipDir
+		}
+		return nil
+	}))
+	return paths
+}
+
+func TestSources(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.md", "a.go", "doc/build/b.md", ".git/c.md", "build/man/d.md", "bin/e.md", "testdata/.cache/pip/f.md"} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, nil, 0o644))
+	}
+	require.Equal(t, []string{filepath.Join(dir, "a.md"), filepath.Join(dir, "doc/build/b.md")}, sources(t, dir, ".md"))
+}
+
 // TestLinks follows the relative links and pictures of every page.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)|<img src="([^"]+)"`)
-	pages, links := 0, 0
-	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".md" {
-			return err
-		}
-		pages++
+	pages, links := sources(t, root, ".md"), 0
+	for _, path := range pages {
 		page, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for _, found := range link.FindAllStringSubmatch(string(page), -1) {
@@ -45,9 +72,8 @@ func TestLinks(t *testing.T) {
 				require.Containsf(t, anchors(string(text)), fragment, "a link of %s to %s", path, target)
 			}
 		}
-		return nil
-	}))
-	require.Greater(t, pages, 3)
+	}
+	require.Greater(t, len(pages), 3)
 	require.Greater(t, links, 10)
 }
 
