@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"vitedge/cmd/internal/readme"
 	"vitedge/cmd/vitedge/internal/config"
 )
 
@@ -92,46 +93,26 @@ func anchors(page string) []string {
 func TestReadme(t *testing.T) {
 	data, err := os.ReadFile(root + "README.md")
 	require.NoError(t, err)
-	readme := string(data)
+	text := string(data)
 
-	headings := anchors(regexp.MustCompile("(?s)```.*?```").ReplaceAllString(readme, ""))
+	headings := anchors(regexp.MustCompile("(?s)```.*?```").ReplaceAllString(text, ""))
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(headings))), len(headings), "a heading comes twice: %q", headings)
 
-	var code []string // lines of it
-	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```|`([^`\n]+)`").FindAllStringSubmatch(readme, -1) {
-		code = append(code, strings.Split(found[1]+found[2], "\n")...)
-	}
-	commands := regexp.MustCompile(`(?:^|&& |sudo |\./|cmd/)vitedge((?: [^\s#&;]+)*)`)
-	named := map[string]bool{}
-	for _, line := range code {
-		for _, found := range commands.FindAllStringSubmatch(line, -1) {
-			args := strings.Fields(found[1])
-			cmd, rest, err := newRoot().Find(args)
-			require.NoError(t, err, line)
-			named[cmd.Name()] = true
-			if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-				require.NotEqual(t, "vitedge", cmd.Name(), "there is no such command: %s", line)
-			}
-			for _, arg := range rest {
-				if name, isFlag := strings.CutPrefix(arg, "--"); isFlag {
-					name, _, _ = strings.Cut(name, "=")
-					require.NotNilf(t, cmd.Flags().Lookup(name), "%s has no --%s: %s", cmd.CommandPath(), name, line)
-				}
-			}
-		}
-	}
-	for _, name := range []string{"demo", "run", "doctor", "cameras", "check-config", "cleanup", "bench", "version"} {
-		require.True(t, named[name], "the README does not name vitedge %s", name)
-	}
+	commands, err := readme.Commands(newRoot, text)
+	require.NoError(t, err)
+	require.Subset(t, commands, []string{"demo", "run", "doctor", "cameras", "check-config", "cleanup", "bench", "version"})
+	quantizes := readme.Section(text, "Your own model") // its test has the flags of that section
+	require.NotEmpty(t, quantizes)
+	require.NoError(t, readme.CheckFlags(newRoot(), strings.Replace(text, quantizes, "", 1)))
 
-	sample := regexp.MustCompile("(?s)```yaml\n(model:.*?)```").FindStringSubmatch(readme)
+	sample := regexp.MustCompile("(?s)```yaml\n(model:.*?)```").FindStringSubmatch(text)
 	require.NotNil(t, sample, "no configuration")
 	cfg, _, err := config.Load(config.Input{Path: configFile(t, sample[1])})
 	require.NoError(t, err)
 	require.Equal(t, []string{"door", "yard"}, cfg.CameraNames())
 
 	keys := config.Keys()
-	for _, found := range regexp.MustCompile("`((?:device|model|decide|mqtt|home_assistant|http|log)\\.[a-z_.]+)(?:: [a-z]+)?`").FindAllStringSubmatch(readme, -1) {
+	for _, found := range regexp.MustCompile("`((?:device|model|decide|mqtt|home_assistant|http|log)\\.[a-z_.]+)(?:: [a-z]+)?`").FindAllStringSubmatch(text, -1) {
 		require.Contains(t, keys, found[1], "a key of the configuration")
 	}
 }
