@@ -25,10 +25,10 @@ import (
 func BenchmarkCaptureToPublish(b *testing.B) {
 	float, err := bench.Random("tiny")
 	require.NoError(b, err)
-	int8, err := float.Quantize(nil)
+	quantized, err := float.Quantize(nil)
 	require.NoError(b, err)
 	model := filepath.Join(b.TempDir(), "tiny.safetensors")
-	require.NoError(b, int8.WriteFile(model))
+	require.NoError(b, quantized.WriteFile(model))
 
 	broker := brokertest.Start(b)
 	startDaemon(b, nil, "--model", model, "--camera", "test:noise", "--broker", broker.URL(), "--http", "",

@@ -79,11 +79,11 @@ func writeSmallModel(path string) error {
 		return err
 	}
 	float.Labels = []string{"ant", "bee", "cat", "dog"}
-	int8, err := float.Quantize(nil)
+	quantized, err := float.Quantize(nil)
 	if err != nil {
 		return err
 	}
-	return int8.WriteFile(path)
+	return quantized.WriteFile(path)
 }
 
 // answers are what the model says of a picture, best first, as it stands in
