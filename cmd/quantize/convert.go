@@ -32,12 +32,15 @@ int8 model file for vitedge.
 
 SRC is the weights file or its folder: safetensors, also in shards with their
 index, PyTorch's .pth and .bin, or NumPy's .npz, under the names of timm, Hugging
-Face, torchvision or JAX. Beside the weights it looks for
-config.json, preprocessor_config.json and labels.txt; flags say what is not
-there and override what is. A SRC that is no file and looks like ORG/NAME or
-ORG/NAME@REVISION, or is the address of the model's page, is fetched from the
-Hugging Face hub into the cache that Python's huggingface_hub uses; HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and
-HF_HUB_OFFLINE mean what they mean there.
+Face, torchvision or JAX. Beside the weights it looks for config.json,
+preprocessor_config.json and labels.txt; flags say what is not there and override
+what is.
+
+A SRC that is no file but names a model of the Hugging Face hub is fetched into
+the cache that Python's huggingface_hub uses: ORG/NAME, ORG/NAME@REVISION, timm's
+hf-hub:ORG/NAME, or the address of the model's page. HF_TOKEN, HF_HOME,
+HF_HUB_CACHE, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean there; the token
+goes to HF_ENDPOINT and to no other host.
 
 DST is replaced when all went well, and else left alone. A file that quantize
 did not make is replaced with --force only. Where DST is a folder, or ends in a
