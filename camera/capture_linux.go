@@ -147,9 +147,19 @@ func setControls(n node, want map[string]int) error {
 	return nil
 }
 
+// disconnectTime is how long Next holds back that the camera is gone. The kernel wakes
+// who waits for a frame in the middle of its disconnect, and the owner closes the camera
+// at once: on Linux 6.1 the last close has then taken apart what the disconnect was
+// using, an oops in media_device_unregister_entity, with the thread that closed stuck
+// for ever.
+const disconnectTime = 200 * time.Millisecond
+
 // Next gives the newest frame.
 func (s *capture) Next(ctx context.Context) (*Frame, error) {
 	f, err := s.next(ctx)
+	if errors.Is(err, ErrGone) {
+		s.clock.WaitUntil(ctx, s.clock.Now().Add(disconnectTime)) // or until the owner ends
+	}
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("camera %s: %w", s.name, err)
 	}

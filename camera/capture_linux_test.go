@@ -318,10 +318,12 @@ func TestUnplug(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newFakeNode(small)
-			s, _ := capturing(t, n, Config{})
+			s, clock := capturing(t, n, Config{})
 			unplug(n)
+			before := clock.now
 			_, err := s.Next(t.Context())
 			require.ErrorIs(t, err, ErrGone)
+			require.Equal(t, disconnectTime, clock.now.Sub(before), "the kernel's disconnect has time to end")
 			require.ErrorIs(t, err, unix.ENODEV)
 			require.LessOrEqual(t, n.polls, 1)
 		})
