@@ -34,6 +34,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vitedge/cmd/internal/interrupt"
 	"vitedge/cmd/vitedge/internal/config"
 	"vitedge/cmd/vitedge/internal/engine"
 )
@@ -49,9 +50,7 @@ const (
 const restartWanted = -1
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(interrupt.Context(), os.Args[1:], os.Stdout, os.Stderr)
 	if code == restartWanted {
 		code = startAnew()
 	}
