@@ -63,5 +63,6 @@ func TestNotInThePrograms(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(deps), "github.com/spf13/cobra\n")
 	require.NotContains(t, string(deps), "md2man")
-	require.NotContains(t, string(deps), "vitedge/cmd/internal/")
+	require.NotContains(t, string(deps), "vitedge/cmd/internal/manual")
+	require.NotContains(t, string(deps), "vitedge/cmd/internal/readme")
 }
