@@ -19,6 +19,7 @@
 #define ADD_4S(vm, vn, vd)        WORD $(0x4ea08400 | (vm)<<16 | (vn)<<5 | (vd)) // add vd.4s, vn.4s, vm.4s
 #define SHL_4S(i, vn, vd)         WORD $(0x4f205400 | (i)<<16 | (vn)<<5 | (vd)) // shl vd.4s, vn.4s, #i
 #define NEG_4S(vn, vd)            WORD $(0x6ea0b800 | (vn)<<5 | (vd)) // neg vd.4s, vn.4s
+#define CLEAR_4S(vd)              WORD $(0x4f000400 | (vd)) // movi vd.4s, #0x0
 
 // Narrowing: the lower halves of two registers, and with saturation.
 #define UZP1_8H(vm, vn, vd)       WORD $(0x4e401800 | (vm)<<16 | (vn)<<5 | (vd)) // uzp1 vd.8h, vn.8h, vm.8h

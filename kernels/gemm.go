@@ -141,6 +141,17 @@ func (w *Weights) size() int {
 	return 1
 }
 
+// Slice returns the rows [i, j) of weights of one part, in the same memory. i is a
+// multiple of [PanelRows].
+func (w *Weights) Slice(i, j int) *Weights {
+	if i < 0 || j <= i || j > w.n || i%w.impl.b.rows != 0 || w.parts != 1 {
+		panic(fmt.Sprintf("kernels: Slice of the rows [%d, %d) of %d×%d weights of %d parts; want whole panels of %d rows before them", i, j, w.n, w.k, w.parts, w.impl.b.rows))
+	}
+	s := *w
+	s.n, s.data, s.scale, s.bias, s.sum = j-i, w.data[i*w.kp*w.size():], w.scale[i:], w.bias[i:], w.sum[i:]
+	return &s
+}
+
 // Rows returns n, the number of output channels.
 func (w *Weights) Rows() int { return w.n }
 

@@ -140,6 +140,32 @@ func TestGemmExtremes(t *testing.T) {
 }
 
 // TestReserve: a worker that has its memory allocates no more, at any number of rows.
+// TestSlice compares products with slices of weights with those columns of the
+// product with all of them.
+func TestSlice(t *testing.T) {
+	forEach(t, func(t *testing.T) {
+		nr := active.b.rows
+		p := randomProduct(newRand(8), 2*Tile()+1, 3*nr+5, 48, random8)
+		a, b := p.activations(), PackWeights(p.w, p.scale, p.bias, p.n, p.k)
+		worker := new(Worker)
+		all := make([]float32, p.m*p.n)
+		worker.Gemm(all, p.n, a, b, false)
+		for _, span := range [][2]int{{0, p.n}, {0, nr}, {nr, 3 * nr}, {2 * nr, p.n}, {nr, nr + 3}} {
+			want := make([]float32, len(all))
+			for i := range p.m {
+				copy(want[i*p.n+span[0]:i*p.n+span[1]], all[i*p.n+span[0]:])
+			}
+			got := make([]float32, len(all))
+			worker.Gemm(got[span[0]:], p.n, a, b.Slice(span[0], span[1]), false)
+			requireSame(t, want, got, fmt.Sprint(span))
+		}
+		require.Panics(t, func() { b.Slice(1, nr) })
+		require.Panics(t, func() { b.Slice(nr, nr) })
+		require.Panics(t, func() { b.Slice(nr, p.n+1) })
+		require.Panics(t, func() { NewWeights(nil, 2*nr, 32, 2).Slice(0, nr) })
+	})
+}
+
 func TestReserve(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		p := randomProduct(newRand(14), 2*maxRows, active.b.rows+1, 20, random8)

@@ -15,6 +15,9 @@ type block struct {
 	fc1, fc2  *linear // [M, D], [D, M]
 
 	int8Scores bool // see scores.go
+
+	// The two halves of qkv, of a block that takes them apart: see stripe.project.
+	queries, keysValues *linear
 }
 
 // norm is a LayerNorm.

@@ -103,20 +103,37 @@ func (o *operand) refine(l *linear) {
 	}
 }
 
-// forward writes the products of o's rows to dst, or adds them. dst has the refined
-// rows in front, which an int8 layer needs.
-func (l *linear) forward(w *kernels.Worker, dst []float32, o *operand, add bool) {
-	refined, rows := dst[:o.refined*l.out], dst[o.refined*l.out:]
+// forward writes the products of o's first n rows to dst, or adds them. The rows of
+// dst are ld apart, and the refined ones are in front, which an int8 layer needs.
+func (l *linear) forward(w *kernels.Worker, dst []float32, ld int, o *operand, n int, add bool) {
+	rows := dst[o.refined*ld:]
 	if l.int8 == nil {
-		w.Mul(rows, l.out, o.float32, l.in, len(o.float32)/l.in, l.float32, nil, add)
+		w.Mul(rows, ld, o.float32, l.in, n, l.float32, nil, add)
 		return
 	}
-	clear(refined)
-	w.Gemm(dst, l.out, o.int8, l.int8, add)
-	// Every row has the bias, so the sum of two rows has it once too often.
-	for j, v := range refined {
-		rows[j] += v - l.bias[j%l.out]
+	for i := range o.refined {
+		clear(dst[i*ld:][:l.out])
 	}
+	w.GemmPart(dst, ld, o.int8, 0, o.refined+n, l.int8, 0, add)
+	// Every row has the bias, so the sum of two rows has it once too often.
+	for i := range o.refined {
+		row := rows[i*ld:][:l.out]
+		for j, v := range dst[i*ld:][:l.out] {
+			row[j] += v - l.bias[j]
+		}
+	}
+}
+
+// split returns the layers that make the first n outputs of l and the others. They
+// share its weights. Where these are not int8, or a panel of them goes beyond the
+// first n, there are no such layers.
+func (l *linear) split(n int) (first, others *linear) {
+	if l.int8 == nil || n%kernels.PanelRows() != 0 {
+		return nil, nil
+	}
+	first = &linear{out: n, in: l.in, int8: l.int8.Slice(0, n), bias: l.bias[:n]}
+	others = &linear{out: l.out - n, in: l.in, int8: l.int8.Slice(n, l.out), bias: l.bias[n:]}
+	return first, others
 }
 
 // part is one of the layers that loadLinear stacks, and a factor for its output.

@@ -49,6 +49,10 @@ func New(c *quant.Checkpoint, threads int) (*Model, error) {
 	if m.head, err = loadHead(c); err != nil {
 		return nil, err
 	}
+	if readTokens(cfg) < cfg.Tokens() {
+		last := m.blocks[cfg.Depth-1]
+		last.queries, last.keysValues = last.qkv.split(cfg.Dim)
+	}
 	m.state = newState(m, threads)
 	return m, nil
 }
@@ -86,9 +90,15 @@ func (m *Model) Forward(logits []float32, pixels []byte) error {
 // place where threads wait for each other.
 func (m *Model) runStep(w *kernels.Worker, t *stripe) {
 	s, i, last := m.state, m.state.step, m.state.step == len(m.blocks)
-	t.n = t.tokens
-	if last && s.observer == nil {
-		t.n = min(t.tokens, s.read-t.first)
+	t.n, t.asking = t.tokens, t.tokens
+	if s.observer == nil {
+		read := min(t.tokens, s.read-t.first)
+		if last {
+			t.n = read
+		}
+		if i == len(m.blocks)-1 {
+			t.asking = max(read, 0)
+		}
 	}
 	if t.n <= 0 {
 		return

@@ -129,7 +129,7 @@ func (p prediction) store(n int) float64 {
 var layerNormRow = []string{"momentsNEON", "normalizeNEON"}
 
 // cycles is that of an operation in the whole model. In the last block, only the
-// class token goes beyond the keys.
+// class token has a query and goes beyond the keys.
 func (p prediction) cycles(o vitlite.Operation) float64 {
 	c, t, pixels := p.cfg, p.cfg.Tokens(), 3*p.cfg.PatchSize*p.cfg.PatchSize
 	switch o {
@@ -137,8 +137,12 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 		return p.rows((t-1)*pixels, "toFloatsNEON") + p.float(t-1, c.Dim, pixels)
 	case vitlite.Head:
 		return p.rows(c.Dim, layerNormRow...) + p.float(1, c.Classes, c.Dim)
-	case vitlite.QKV, vitlite.Keys:
+	case vitlite.QKV:
+		return float64(c.Depth-1)*p.block(o, t) + p.linear(t, 2*c.Dim, c.Dim) + p.linear(1, c.Dim, c.Dim)
+	case vitlite.Keys:
 		return float64(c.Depth) * p.block(o, t)
+	case vitlite.Scores: // int8 but for the class token
+		return float64(c.Depth-1)*p.block(o, t) + p.classScores()
 	case vitlite.LayerNorm: // of two a block, one is before the keys
 		return float64(2*c.Depth-1)*p.block(o, t) + p.block(o, 1)
 	}
@@ -157,14 +161,18 @@ func (p prediction) block(o vitlite.Operation, t int) float64 {
 		return p.linear(t, 3*d, d)
 	case vitlite.Keys:
 		return p.rows(keys*d, "minMaxNEON", "roundNEON") + p.store(keys*d)
-	case vitlite.Scores: // those of the class token are in float32: k·q
-		return float64(c.Heads) * (p.product(p.core.gemm, p.core.columns, t, padded, c.HeadDim()) + p.float(keys, 1, c.HeadDim()))
+	case vitlite.Scores:
+		return float64(c.Heads)*p.product(p.core.gemm, p.core.columns, t, padded, c.HeadDim()) + p.classScores()
 	case vitlite.Softmax:
 		return p.rows(c.Heads*t*padded, "softmaxNEON")
 	case vitlite.Values:
 		return float64(c.Heads) * p.float(t, c.HeadDim(), keys)
-	case vitlite.Quantize: // the queries of all tokens, and what goes into the projection
-		return p.rows((keys+t)*d, "minMaxNEON", "quantizeNEON")
+	case vitlite.Quantize: // queries but in the last block, and what goes into the projection
+		queries := t
+		if t == 1 {
+			queries = 0
+		}
+		return p.rows((queries+t)*d, "minMaxNEON", "quantizeNEON")
 	case vitlite.Proj:
 		return p.linear(t, d, d)
 	case vitlite.FC1:
@@ -175,6 +183,11 @@ func (p prediction) block(o vitlite.Operation, t int) float64 {
 		return p.linear(t, d, m)
 	}
 	return 0
+}
+
+// classScores is the cycles of the class token's scores in one block: k·q in float32.
+func (p prediction) classScores() float64 {
+	return float64(p.cfg.Heads) * p.float(p.cfg.Tokens(), 1, p.cfg.HeadDim())
 }
 
 // weightBytes is what one inference reads from memory.

@@ -29,9 +29,11 @@ func newInt8Keys(s *state) *kernels.Weights {
 func (t *stripe) packKeys(w *kernels.Worker, into *projections) {
 	began := t.profile.begin()
 	rows := t.rows(into.qkv, 3*t.dim)[t.refined*3*t.dim:]
-	t.queries.Reset(t.n, t.dim)
-	for i := range t.n {
-		t.queries.QuantizeRow(i, rows[i*3*t.dim:][:t.dim])
+	if t.asking > t.refined {
+		t.queries.Reset(t.asking, t.dim)
+		for i := range t.asking {
+			t.queries.QuantizeRow(i, rows[i*3*t.dim:][:t.dim])
+		}
 	}
 	began = t.profile.end(Quantize, began)
 	w.PackRows(into.int8Keys, t.first, t.first+t.n, rows[t.dim:], 3*t.dim)
@@ -41,7 +43,9 @@ func (t *stripe) packKeys(w *kernels.Worker, into *projections) {
 // scoreInt8 computes the scores of the m tokens from the stripe's token first on.
 func (t *stripe) scoreInt8(w *kernels.Worker, scores []float32, from *projections, head, first, m int) {
 	stride, d := scoresStride(t.state.tokens), t.headDim
-	w.GemmPart(scores, stride, t.queries, first, m, from.int8Keys, head, false)
+	if first+m > t.refined {
+		w.GemmPart(scores, stride, t.queries, first, m, from.int8Keys, head, false)
+	}
 	if first > 0 {
 		return
 	}
@@ -49,6 +53,10 @@ func (t *stripe) scoreInt8(w *kernels.Worker, scores []float32, from *projection
 	queries, keys := from.qkv[t.state.refined*3*t.dim+head*d:], from.qkv[(t.state.refined*3+1)*t.dim+head*d:]
 	for i := range min(t.refined, m) {
 		t.query.Transpose(queries[i*3*t.dim:], d, 1)
-		w.Mul(scores[i*stride:], 1, keys, 3*t.dim, t.state.tokens, t.query, nil, false)
+		row := scores[i*stride:][:stride]
+		w.Mul(row, 1, keys, 3*t.dim, t.state.tokens, t.query, nil, false)
+		for j := t.state.tokens; j < stride; j++ {
+			row[j] = masked
+		}
 	}
 }

@@ -13,6 +13,7 @@ type stripe struct {
 	first, tokens int // the stripe's tokens are [first, first+tokens)
 	refined       int // rows in front of those of the tokens
 	n             int // tokens that the step at hand takes: all, or those that the head reads
+	asking        int // tokens whose queries it needs, likewise
 
 	in     operand   // what goes into the next linear layer
 	normed []float32 // [tokens, D], of a LayerNorm
@@ -71,10 +72,21 @@ func (t *stripe) embedPatches(w *kernels.Worker, pixels []byte) {
 	t.observeEmbedding()
 }
 
-// project computes query, key and value of the stripe's tokens.
+// project computes query, key and value of the stripe's tokens. In the last block most
+// queries would be for nothing: the head reads only what came of the first tokens.
 func (t *stripe) project(w *kernels.Worker, b *block, into *projections) {
 	t.normalize(&b.norm1, b.qkv)
-	t.apply(w, QKV, b.qkv, t.rows(into.qkv, 3*t.dim), false)
+	qkv := t.rows(into.qkv, 3*t.dim)
+	if t.asking == t.n || b.keysValues == nil {
+		t.apply(w, QKV, b.qkv, qkv, false)
+	} else {
+		began := t.profile.begin()
+		b.keysValues.forward(w, qkv[t.dim:], 3*t.dim, &t.in, t.n, false)
+		if t.asking > 0 {
+			b.queries.forward(w, qkv, 3*t.dim, &t.in, t.asking, false)
+		}
+		t.profile.end(QKV, began)
+	}
 	if b.int8Scores {
 		t.packKeys(w, into)
 		return
@@ -116,7 +128,7 @@ func (t *stripe) activate(hidden []float32, next *linear) {
 // rows in front. o is which of a block's layers l is.
 func (t *stripe) apply(w *kernels.Worker, o Operation, l *linear, dst []float32, add bool) {
 	began := t.profile.begin()
-	l.forward(w, dst, &t.in, add)
+	l.forward(w, dst, l.out, &t.in, t.n, add)
 	t.profile.end(o, began)
 	t.observe(l, dst[t.refined*l.out:], add)
 }
