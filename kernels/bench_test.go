@@ -72,6 +72,7 @@ func BenchmarkRows(b *testing.B) {
 			{"softmax", 1, tokens, func() { copy(x, src[:tokens]); SoftmaxExp(x[:tokens]) }},
 			{"quantize", rows, k, func() { a.QuantizeRows(0, src[:rows*k]) }},
 			{"layernorm", rows, k, func() { a.LayerNormRows(0, x[:rows*k], src[:rows*k], one, one, 1e-6) }},
+			{"dots", rows, head, func() { Dots(x[:rows], one[:head], src, 3*k) }},
 			{"transpose", rows, head, func() { keys.TransposeRows(src, 3*k, 0, rows) }},
 			{"tofloats", 16, 48, func() { ToFloats(x, 48, pixels, 3*224, 16, 48) }},
 		} {

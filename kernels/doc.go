@@ -20,7 +20,7 @@
 //
 // Each operation has one specification, in plain Go, in the file named after it
 // (gemm.go, floatgemm.go, quantize.go, packrows.go, layernorm.go, softmax.go, gelu.go,
-// tofloats.go, transpose.go, resample.go), and every assembly implementation
+// dots.go, tofloats.go, transpose.go, resample.go), and every assembly implementation
 // returns the same bits. For float32 this takes four rules:
 //
 //   - Products that are added use a fused multiply-add with one rounding,

@@ -33,6 +33,7 @@
 // float32.
 #define SCVTF_4S(vn, vd)          WORD $(0x4e21d800 | (vn)<<5 | (vd)) // scvtf vd.4s, vn.4s
 #define FADD_4S(vm, vn, vd)       WORD $(0x4e20d400 | (vm)<<16 | (vn)<<5 | (vd)) // fadd vd.4s, vn.4s, vm.4s
+#define FADDP_4S(vm, vn, vd)      WORD $(0x6e20d400 | (vm)<<16 | (vn)<<5 | (vd)) // faddp vd.4s, vn.4s, vm.4s
 #define FSUB_4S(vm, vn, vd)       WORD $(0x4ea0d400 | (vm)<<16 | (vn)<<5 | (vd)) // fsub vd.4s, vn.4s, vm.4s
 #define FMUL_4S(vm, vn, vd)       WORD $(0x6e20dc00 | (vm)<<16 | (vn)<<5 | (vd)) // fmul vd.4s, vn.4s, vm.4s
 #define FMAX_4S(vm, vn, vd)       WORD $(0x4e20f400 | (vm)<<16 | (vn)<<5 | (vd)) // fmax vd.4s, vn.4s, vm.4s

@@ -22,6 +22,7 @@ var generic = implementation{
 	normalize:   genericNormalize,
 	gelu:        genericGELU,
 	softmax:     genericSoftmax,
+	dots:        genericDots,
 	resample:    genericResample,
 	blend:       genericBlend,
 }

@@ -124,6 +124,24 @@ func TestFencedFloatGemm(t *testing.T) {
 	})
 }
 
+func TestFencedDots(t *testing.T) {
+	fences(t, func(t *testing.T, impl *implementation, upper bool) {
+		r := newRand(24)
+		for n := dotRows; n <= 3*dotRows; n += dotRows {
+			for k := lanes; k <= 3*lanes; k += lanes {
+				ld := k + n%3
+				q, x, dst := fence[float32](t, k, upper), fence[float32](t, (n-1)*ld+k, upper), fence[float32](t, n, upper)
+				fill(r, q, 1)
+				fill(r, x, 1)
+				want := make([]float32, n)
+				genericDots(want, q, x, ld)
+				require.NotPanics(t, func() { impl.dots(dst, q, x, ld) }, "%d rows of %d", n, k)
+				requireSame(t, want, dst, "dots")
+			}
+		}
+	})
+}
+
 func TestFencedTranspose(t *testing.T) {
 	fences(t, func(t *testing.T, impl *implementation, upper bool) {
 		r := newRand(23)

@@ -38,6 +38,7 @@ type implementation struct {
 	normalize func(dst, x, gamma, beta []float32, mean, rstd float32) (least, greatest float32)
 	gelu      func(x []float32) (least, greatest float32)
 	softmax   func(x []float32) (sum float32)
+	dots      func(dst, q, x []float32, ld int) // len(dst) a multiple of dotRows
 
 	// Resampling (resample.go).
 	resample func(dst, src []byte, first, coeffs []int32, taps int)

@@ -48,6 +48,7 @@ var avx2 = implementation{
 	normalize:   normalizeAVX2,
 	gelu:        geluAVX2,
 	softmax:     softmaxAVX2,
+	dots:        dotsAVX2,
 	resample:    resampleAVX2,
 	blend:       blendAVX2,
 }
@@ -190,6 +191,9 @@ func geluAVX2(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
 func softmaxAVX2(x []float32) (sum float32) // genericSoftmax
+
+//go:noescape
+func dotsAVX2(dst, q, x []float32, ld int) // genericDots
 
 //go:noescape
 func roundAVX2(dst unsafe.Pointer, x []float32, inv float32) (sum int32) // genericRound

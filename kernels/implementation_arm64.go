@@ -47,6 +47,7 @@ var neon = implementation{
 	normalize:   normalizeNEON,
 	gelu:        geluNEON,
 	softmax:     softmaxNEON,
+	dots:        dotsNEON,
 	resample:    resampleNEON,
 	blend:       blendNEON,
 }
@@ -118,6 +119,9 @@ func geluNEON(x []float32) (least, greatest float32) // genericGELU
 
 //go:noescape
 func softmaxNEON(x []float32) (sum float32) // genericSoftmax
+
+//go:noescape
+func dotsNEON(dst, q, x []float32, ld int) // genericDots
 
 //go:noescape
 func roundNEON(dst unsafe.Pointer, x []float32, inv float32) (sum int32) // genericRound

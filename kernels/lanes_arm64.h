@@ -20,6 +20,12 @@
 	OP(i, c, n+2, d+2) \
 	OP(i, c, n+3, d+3)
 
+#define ALL_CLEAR(d) \
+	CLEAR_4S(d+0) \
+	CLEAR_4S(d+1) \
+	CLEAR_4S(d+2) \
+	CLEAR_4S(d+3)
+
 // The sum of the 16 lanes in V28 to V31, as a tree, in F28.
 #define FOLD_SUM \
 	FADD_4S(30, 28, 28)      \

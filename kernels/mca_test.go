@@ -95,6 +95,7 @@ var mcaRows = []struct {
 	{"normalizeNEON", []int{16}},
 	{"softmaxNEON", []int{16, 32}},
 	{"geluNEON", []int{32}},
+	{"dotsNEON", []int{64, 256}}, // of rows of 64
 }
 
 func TestMCA(t *testing.T) {

@@ -185,10 +185,8 @@ func (p prediction) block(o vitlite.Operation, t int) float64 {
 	return 0
 }
 
-// classScores is the cycles of the class token's scores in one block: k·q in float32.
-func (p prediction) classScores() float64 {
-	return float64(p.cfg.Heads) * p.float(p.cfg.Tokens(), 1, p.cfg.HeadDim())
-}
+// classScores is the cycles of the class token's scores in one block, in float32.
+func (p prediction) classScores() float64 { return p.rows(p.cfg.Tokens()*p.cfg.Dim, "dotsNEON") }
 
 // weightBytes is what one inference reads from memory.
 func weightBytes(c quant.Config) float64 {

@@ -20,9 +20,7 @@ type stripe struct {
 	mixed  []float32 // [tokens, D], the heads' results side by side
 	wide   []float32 // [refined + tokens, max(M, 3p²)]: patches, then the MLP's hidden layer
 
-	// Of int8 scores, where there are any.
-	queries *kernels.Activations // [tokens, D]
-	query   *kernels.Panels      // [d, 1], one of them in float32
+	queries *kernels.Activations // [tokens, D], of int8 scores, where there are any
 }
 
 // newStripe returns the stripe of the tokens [first, first+tokens).
@@ -41,7 +39,6 @@ func newStripe(s *state, first, tokens int) *stripe {
 	}
 	if s.projections[0].int8Keys != nil {
 		t.queries = kernels.NewActivations(tokens, s.dim)
-		t.query = kernels.NewPanels(1, s.headDim)
 	}
 	return t
 }
