@@ -10,12 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forEach runs test once for every implementation that this CPU has. The rest of
-// the package's state is the pool's, so tests are not parallel.
+// emulated are implementations that this CPU lacks, with Go for their instructions.
+var emulated []*implementation
+
+// forEach runs test once for every implementation that this CPU has, and for those
+// that are emulated. The rest of the package's state is the pool's, so tests are not
+// parallel.
 func forEach(t *testing.T, test func(t *testing.T)) {
 	was := active
 	defer func() { active = was }()
-	for _, impl := range implementations() {
+	for _, impl := range append(implementations(), emulated...) {
 		active = impl
 		t.Run(impl.name, test)
 	}
