@@ -50,19 +50,24 @@ const (
 const restartWanted = -1
 
 func main() {
-	code := run(interrupt.Context(), os.Args[1:], os.Stdout, os.Stderr)
+	ctx := interrupt.Context()
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if code == restartWanted {
-		code = startAnew()
+		code = startAnew(ctx)
 	}
 	os.Exit(code)
 }
 
 // startAnew replaces this process by a new one of the same program with the
-// same arguments. It keeps its process id, so nobody who watches it is needed.
+// same arguments, unless it was told to end meanwhile. It keeps its process id, so
+// nobody who watches it is needed.
 // A SIGHUP meanwhile would end the new program before it waits for the signal,
 // and is not needed: the configuration is yet to be read. What is ignored stays
 // so in the new program until hangups.
-func startAnew() int {
+func startAnew(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return 0
+	}
 	signal.Ignore(syscall.SIGHUP)
 	path, err := os.Executable()
 	if err == nil {

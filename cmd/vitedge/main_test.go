@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -12,14 +13,24 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"vitedge/cmd/vitedge/internal/brokertest"
 	"vitedge/cmd/vitedge/internal/config"
 )
 
 // asCommand in the environment makes the test binary the command itself.
 const asCommand = "TEST_RUNS_AS_COMMAND"
 
+// stopped is its value for a command that was to start anew, and then to end.
+const stopped = "stopped"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
+	switch os.Getenv(asCommand) {
+	case "":
+	case stopped:
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		os.Exit(startAnew(ctx))
+	default:
 		main()
 	}
 	testscript.Main(m, map[string]func(){"vitedge": main})
@@ -50,6 +61,16 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// TestStopWinsOverRestart: a SIGTERM while the program ends to start anew, which takes
+// seconds without a broker, must not be lost.
+func TestStopWinsOverRestart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), brokertest.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), asCommand+"="+stopped)
+	require.NoError(t, cmd.Run())
 }
 
 // TestSampleIsEmbedded guards that check-config --sample prints the file that
