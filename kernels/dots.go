@@ -16,7 +16,10 @@ func Dots(dst, q, x []float32, ld int) {
 		return
 	}
 	impl, body := active, n/dotRows*dotRows
-	impl.dots(dst[:body], q, x, ld)
+	step := max(impl.floatBudget/2/k, dotRows) / dotRows * dotRows // half as fast as a product
+	for i := 0; i < body; i += step {
+		impl.dots(dst[i:min(i+step, body)], q, x[i*ld:], ld)
+	}
 	if body < n { // the last rows, of which some are there already
 		first := n - dotRows
 		impl.dots(dst[first:], q, x[first*ld:], ld)

@@ -45,6 +45,7 @@ func TestDots(t *testing.T) {
 			}
 		}
 		check(197, 64, 576)
+		check(300, 4096, 4097) // more than one call takes
 
 		x := make([]float32, 100)
 		for _, f := range []func(){

@@ -141,14 +141,14 @@ func (w *Weights) size() int {
 	return 1
 }
 
-// Slice returns the rows [i, j) of weights of one part, in the same memory. i is a
-// multiple of [PanelRows].
+// Slice returns the rows [i, j) of weights that PackWeights has made, in the same
+// memory. i is a multiple of [PanelRows].
 func (w *Weights) Slice(i, j int) *Weights {
-	if i < 0 || j <= i || j > w.n || i%w.impl.b.rows != 0 || w.parts != 1 {
-		panic(fmt.Sprintf("kernels: Slice of the rows [%d, %d) of %d×%d weights of %d parts; want whole panels of %d rows before them", i, j, w.n, w.k, w.parts, w.impl.b.rows))
+	if i < 0 || j <= i || j > w.n || i%w.impl.b.rows != 0 || w.computed {
+		panic(fmt.Sprintf("kernels: Slice of the rows [%d, %d) of %d×%d weights; want whole panels of %d rows before them, and none that are computed", i, j, w.n, w.k, w.impl.b.rows))
 	}
 	s := *w
-	s.n, s.data, s.scale, s.bias, s.sum = j-i, w.data[i*w.kp*w.size():], w.scale[i:], w.bias[i:], w.sum[i:]
+	s.n, s.data, s.scale, s.bias, s.sum = j-i, w.data[i*w.kp:], w.scale[i:], w.bias[i:], w.sum[i:]
 	return &s
 }
 

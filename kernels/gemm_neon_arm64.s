@@ -14,11 +14,13 @@
 //   R15       the panel of B;  R16  the least R5 of a tile stored as a whole
 //   R17, R19  steps of a tile, bytes from one tile of A to the next;  R23  the next
 //   R20..R22  the rows of C after the first
+// From one tile to the next, V16..V20 hold the operands that the last step has loaded,
+// and V3, V7, V11 and V15 are zero, as nothing sets them but adding.
 //
 // The small cores do instructions in their order, so the order hides what each
 // has to wait for: a column's products are summed while the next one's are
 // computed, and the operands of the next step are loaded as soon as this one is
-// done with their registers. That is 4.0 multiply-accumulates a cycle of a
+// done with their registers. That is 4.1 multiply-accumulates a cycle of a
 // Cortex-A53 by llvm-mca, and 3.6 with each step by itself; a Cortex-A72 finds
 // the best order itself.
 
@@ -42,8 +44,8 @@
 	SMLAL2_8H(b, 18, t+2)     \
 	SMLAL2_8H(b, 19, t+3)
 
-// 16 k. SUM is SADDLP_4S in the first step, which sets the accumulators, and
-// SADALP_4S in the others, which adds to them. LAST does so for the last column
+// 16 k. SUM is SADDLP_4S in the first step, which sets the accumulators of three
+// columns, and SADALP_4S in the others, which adds to them. LAST does so for the last column
 // of the step before, of which the first step has none. The last step loads the
 // start of the next tile. A comes from L2, so it is fetched ahead; the panel of B
 // stays in L1.

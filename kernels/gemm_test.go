@@ -139,7 +139,6 @@ func TestGemmExtremes(t *testing.T) {
 	})
 }
 
-// TestReserve: a worker that has its memory allocates no more, at any number of rows.
 // TestSlice compares products with slices of weights with those columns of the
 // product with all of them.
 func TestSlice(t *testing.T) {
@@ -162,10 +161,12 @@ func TestSlice(t *testing.T) {
 		require.Panics(t, func() { b.Slice(1, nr) })
 		require.Panics(t, func() { b.Slice(nr, nr) })
 		require.Panics(t, func() { b.Slice(nr, p.n+1) })
-		require.Panics(t, func() { NewWeights(nil, 2*nr, 32, 2).Slice(0, nr) })
+		require.Panics(t, func() { b.Slice(-nr, nr) })
+		require.Panics(t, func() { NewWeights(nil, 2*nr, 32, 1).Slice(0, nr) })
 	})
 }
 
+// TestReserve: a worker that has its memory allocates no more, at any number of rows.
 func TestReserve(t *testing.T) {
 	forEach(t, func(t *testing.T) {
 		p := randomProduct(newRand(14), 2*maxRows, active.b.rows+1, 20, random8)

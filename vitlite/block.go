@@ -16,7 +16,8 @@ type block struct {
 
 	int8Scores bool // see scores.go
 
-	// The two halves of qkv, of a block that takes them apart: see stripe.project.
+	// qkv as two layers, the queries and the keys with the values, of a block that
+	// computes them apart; else nil: see stripe.project.
 	queries, keysValues *linear
 }
 

@@ -83,15 +83,21 @@ var goldenHashes = map[string][2]string{
 // several turns, whose heads are wide enough for int8 scores.
 func make100(t *testing.T, pool quant.Pool, distilled bool) (f, q *quant.Checkpoint) {
 	t.Helper()
+	return makeModel(t, 80, pool, distilled)
+}
+
+// makeModel is make100 for another size of the picture.
+func makeModel(t *testing.T, size int, pool quant.Pool, distilled bool) (f, q *quant.Checkpoint) {
+	t.Helper()
 	cfg := quant.Config{
-		ImageSize: 80, PatchSize: 8, Dim: 64, Depth: 3, Heads: 4, MLPDim: 96, Classes: 10,
+		ImageSize: size, PatchSize: 8, Dim: 64, Depth: 3, Heads: 4, MLPDim: 96, Classes: 10,
 		Epsilon: 1e-6, Activation: quant.GELU, Pool: pool, QKVBias: true, Distilled: distilled,
 	}
 	if distilled {
 		cfg.Registers = 1 // the distillation token
 	}
 	p := quant.Preprocess{
-		Resize: quant.Resize{Mode: quant.ShortestEdge, Size: 80}, Crop: 80, Interpolation: quant.Bicubic,
+		Resize: quant.Resize{Mode: quant.ShortestEdge, Size: size}, Crop: size, Interpolation: quant.Bicubic,
 		Mean: [3]float32{0.5, 0.5, 0.5}, Std: [3]float32{0.5, 0.5, 0.5},
 	}
 	r := rand.New(rand.NewPCG(1, 100))
@@ -165,7 +171,8 @@ func TestThreadsGiveTheSameLogits(t *testing.T) {
 	f, q := open(t, "vit64-timm")
 	_, two := make100(t, quant.Token, true)
 	_, none := make100(t, quant.Mean, false)
-	for _, c := range []*quant.Checkpoint{f, q, two, none} {
+	_, small := makeModel(t, 8, quant.Token, true) // 3 tokens, 2 of them refined
+	for _, c := range []*quant.Checkpoint{f, q, two, none, small} {
 		one := load(t, c, 1)
 		want := logits(t, one, picture(one))
 		for _, threads := range []int{2, 3, 8} {
@@ -173,6 +180,48 @@ func TestThreadsGiveTheSameLogits(t *testing.T) {
 			require.Equal(t, threads, m.Threads())
 			for range 5 {
 				require.Equal(t, want, logits(t, m, picture(m)), "%d threads", threads)
+			}
+		}
+	}
+}
+
+// TestQueriesThatNobodyNeeds: the last block has queries of no more tokens than the head
+// reads, unless somebody observes it.
+func TestQueriesThatNobodyNeeds(t *testing.T) {
+	for _, distilled := range []bool{false, true} {
+		_, q := make100(t, quant.Token, distilled)
+		for _, threads := range []int{1, 3} {
+			m := load(t, q, threads)
+			s := m.state
+			last := m.blocks[len(m.blocks)-1]
+			require.NotNil(t, last.keysValues, "rows of 64 are whole panels")
+			for _, b := range m.blocks[:len(m.blocks)-1] {
+				require.Nil(t, b.keysValues)
+			}
+			for _, observed := range []bool{false, true} {
+				s.observer = nil
+				if observed {
+					s.observer = func(Output) {}
+				}
+				rows := s.projections[(len(m.blocks)-1)%2].qkv[s.refined*3*s.dim:]
+				want := logits(t, m, picture(m))
+				// The block before the last but one has left its queries in the same
+				// memory, so that is marked when the last one is about to begin.
+				steps := s.runStep
+				s.runStep = func(w *kernels.Worker, i int) {
+					if t := s.stripes[i]; s.step == len(m.blocks)-1 {
+						for row := t.first; row < t.first+t.tokens; row++ {
+							rows[row*3*s.dim] = 12345
+						}
+					}
+					steps(w, i)
+				}
+				require.Equal(t, want, logits(t, m, picture(m)))
+				s.runStep = steps
+				for i := range s.tokens {
+					skipped := rows[i*3*s.dim] == 12345
+					require.Equal(t, !observed && i >= s.read, skipped, "token %d, observed %v, %d threads", i, observed, threads)
+				}
 			}
 		}
 	}

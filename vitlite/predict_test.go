@@ -141,7 +141,7 @@ func (p prediction) cycles(o vitlite.Operation) float64 {
 		return float64(c.Depth-1)*p.block(o, t) + p.linear(t, 2*c.Dim, c.Dim) + p.linear(1, c.Dim, c.Dim)
 	case vitlite.Keys:
 		return float64(c.Depth) * p.block(o, t)
-	case vitlite.Scores: // int8 but for the class token
+	case vitlite.Scores: // int8 except for the class token
 		return float64(c.Depth-1)*p.block(o, t) + p.classScores()
 	case vitlite.LayerNorm: // of two a block, one is before the keys
 		return float64(2*c.Depth-1)*p.block(o, t) + p.block(o, 1)
@@ -167,7 +167,7 @@ func (p prediction) block(o vitlite.Operation, t int) float64 {
 		return p.rows(c.Heads*t*padded, "softmaxNEON")
 	case vitlite.Values:
 		return float64(c.Heads) * p.float(t, c.HeadDim(), keys)
-	case vitlite.Quantize: // queries but in the last block, and what goes into the projection
+	case vitlite.Quantize: // the queries, except in the last block, and what goes into the projection
 		queries := t
 		if t == 1 {
 			queries = 0
@@ -285,7 +285,7 @@ func TestPredictionModel(t *testing.T) {
 			GEMM: map[string]map[string]map[string]float64{"g": {"c": {
 				"loop": 8, "64": 16 * 64 / 136.0, "192": 16 * 192 / 392.0, "768": 16 * 768 / 1544.0,
 			}}},
-			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}, "transposeNEON": {"c": 10}, "minMaxNEON": {"c": 20}, "roundNEON": {"c": 30}},
+			Rows: map[string]map[string]float64{"a": {"c": 0.5}, "b": {"c": 2}, "transposeNEON": {"c": 10}, "minMaxNEON": {"c": 20}, "roundNEON": {"c": 30}, "dotsNEON": {"c": 5}},
 		},
 	}
 	for _, k := range []int{16, 64, 100, 192, 384, 768, 3072} {
@@ -294,6 +294,9 @@ func TestPredictionModel(t *testing.T) {
 	}
 	require.InEpsilon(t, 250.0, p.rows(100, "a", "b"), 1e-9)
 	require.InEpsilon(t, 12*(4/16.0+20+30)*197*192.0, p.cycles(vitlite.Keys), 1e-9)
+	const at192, at64 = (8 + 2*192) / gemmEfficiency, (8 + 2*64) / gemmEfficiency // cycles of a tile
+	require.InEpsilon(t, (11*50*144+50*96+48)*at192, p.cycles(vitlite.QKV), 1e-9)
+	require.InEpsilon(t, 11*3*50*52*at64+12*5*197*192, p.cycles(vitlite.Scores), 1e-9)
 	require.InDelta(t, 12*12*192*192+4*(192*768+192*1000+192*197), weightBytes(p.cfg), 0.5)
 	require.Equal(t, "140", digits(144.3))
 	require.Equal(t, "8.5", digits(8.46))

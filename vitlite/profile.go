@@ -50,8 +50,9 @@ func (o Operation) Multiplies() bool {
 }
 
 // MACs counts the multiply-accumulates of the operation in one inference of a
-// model of the given sizes. Those that an inference does without, for tokens behind
-// the last attention that the head does not read, are not among them.
+// model of the given sizes. Those that an inference does without, for the queries of
+// tokens that the head does not read, and behind the last attention, are not among
+// them; with float32 layers it does compute these queries.
 func (o Operation) MACs(c quant.Config) int64 {
 	t, d, m, l := int64(c.Tokens()), int64(c.Dim), int64(c.MLPDim), int64(c.Depth)
 	finished := (l-1)*t + int64(readTokens(c)) // tokens of all blocks
@@ -59,7 +60,7 @@ func (o Operation) MACs(c quant.Config) int64 {
 	case Embed:
 		return (t - int64(c.Prefix())) * d * 3 * int64(c.PatchSize*c.PatchSize)
 	case QKV:
-		return l * t * d * 3 * d
+		return (2*l*t + finished) * d * d
 	case Scores, Values:
 		return finished * t * d
 	case Proj:

@@ -98,7 +98,7 @@ func TestMACs(t *testing.T) {
 	}
 	c := profiledConfig()
 	count := map[vitlite.Operation]int64{
-		vitlite.Embed: 36 * 64 * 192, vitlite.QKV: 3 * 37 * 64 * 192, vitlite.Proj: (2*37 + 1) * 64 * 64,
+		vitlite.Embed: 36 * 64 * 192, vitlite.QKV: (3*37*2 + 2*37 + 1) * 64 * 64, vitlite.Proj: (2*37 + 1) * 64 * 64,
 		vitlite.Scores: (2*37 + 1) * 37 * 64, vitlite.Values: (2*37 + 1) * 37 * 64,
 		vitlite.FC1: (2*37 + 1) * 64 * 128, vitlite.FC2: (2*37 + 1) * 64 * 128, vitlite.Head: 640,
 	}

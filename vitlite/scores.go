@@ -29,7 +29,7 @@ func newInt8Keys(s *state) *kernels.Weights {
 func (t *stripe) packKeys(w *kernels.Worker, into *projections) {
 	began := t.profile.begin()
 	rows := t.rows(into.qkv, 3*t.dim)[t.refined*3*t.dim:]
-	if t.asking > t.refined {
+	if t.asking > t.refined { // those of refined tokens alone are not used: see scoreInt8
 		t.queries.Reset(t.asking, t.dim)
 		for i := range t.asking {
 			t.queries.QuantizeRow(i, rows[i*3*t.dim:][:t.dim])

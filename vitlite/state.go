@@ -92,7 +92,7 @@ func newProjections(s *state) *projections {
 // divide cuts the tokens into n stripes, or fewer where there are not enough. The
 // rows of all but the last one fill the tiles of the GEMMs.
 func (s *state) divide(n int) {
-	tile := max(kernels.Tile(), s.refined+1) // one token at least
+	tile := max(kernels.Tile(), 2*s.refined) // the refined tokens in the first stripe
 	rows := s.refined + s.tokens
 	tiles := (rows + tile - 1) / tile
 	n = min(n, tiles)

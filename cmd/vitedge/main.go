@@ -65,6 +65,7 @@ func main() {
 // and is not needed: the configuration is yet to be read. What is ignored stays
 // so in the new program until hangups.
 func startAnew(ctx context.Context) int {
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // from here on they end the process
 	if ctx.Err() != nil {
 		return 0
 	}

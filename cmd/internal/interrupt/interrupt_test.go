@@ -1,8 +1,10 @@
 package interrupt
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -19,20 +21,22 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx := Context()
-	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	number, _ := strconv.Atoi(os.Getenv(asCommand))
+	syscall.Kill(os.Getpid(), syscall.Signal(number))
 	<-ctx.Done()
-	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	syscall.Kill(os.Getpid(), syscall.Signal(number))
 	time.Sleep(time.Minute)
 }
 
 // TestSecondSignal guards that a second signal kills at once however soon it
 // comes after the end of the context.
 func TestSecondSignal(t *testing.T) {
-	for range 50 {
+	for i := range 50 {
+		s := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), asCommand+"=1")
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", asCommand, s))
 		cmd.Run()
 		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-		require.True(t, status.Signaled() && status.Signal() == syscall.SIGTERM, cmd.ProcessState.String())
+		require.True(t, status.Signaled() && status.Signal() == s, "%v: %v", s, cmd.ProcessState)
 	}
 }
