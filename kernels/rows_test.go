@@ -325,10 +325,11 @@ func TestZeroPoint(t *testing.T) {
 		lo := -float32(math.Ldexp(1+r.Float64(), r.IntN(200)-90))
 		near := []float32{0, -lo * 1e-9, -lo * r.Float32() * 1e-6}
 		for _, hi := range near {
-			_, _, zero := rowScale(lo, hi)
-			require.Equal(t, int32(127), zero, "[%x, %x]", lo, hi)
-			_, _, zero = rowScale(-hi, -lo)
-			require.Equal(t, int32(-128), zero, "[%x, %x]", -hi, -lo)
+			_, _, greatest := rowScale(lo, hi)
+			_, _, least := rowScale(-hi, -lo)
+			if greatest != 127 || least != -128 { // three million calls of require take long
+				require.Failf(t, "zero points", "%d of [%x, %x], %d of its mirror image", greatest, lo, hi, least)
+			}
 		}
 	}
 }

@@ -178,7 +178,7 @@ func TestThreadsGiveTheSameLogits(t *testing.T) {
 		for _, threads := range []int{2, 3, 8} {
 			m := load(t, c, threads)
 			require.Equal(t, threads, m.Threads())
-			for range 5 {
+			for range 3 {
 				require.Equal(t, want, logits(t, m, picture(m)), "%d threads", threads)
 			}
 		}
@@ -189,7 +189,7 @@ func TestThreadsGiveTheSameLogits(t *testing.T) {
 // reads, unless somebody observes it.
 func TestQueriesThatNobodyNeeds(t *testing.T) {
 	for _, distilled := range []bool{false, true} {
-		_, q := make100(t, quant.Token, distilled)
+		_, q := makeModel(t, 40, quant.Token, distilled)
 		for _, threads := range []int{1, 3} {
 			m := load(t, q, threads)
 			s := m.state
