@@ -432,13 +432,18 @@ func TestHTTP(t *testing.T) {
 	})
 	code, body := get("/healthz")
 	require.Equal(t, http.StatusOK, code, body)
-	_, body = get("/api/v1/latest")
-	require.Contains(t, body, `"label":"blue"`)
-	_, body = get("/metrics")
-	require.Regexp(t, `(?m)^vitedge_frames_classified_total\{camera="cam"\} [1-9]`, body)
+	// Readiness does not wait for the first answer.
+	eventually := func(path, want string) {
+		pattern := regexp.MustCompile(want)
+		brokertest.Eventually(t, path, func() bool {
+			code, body = get(path)
+			return code == http.StatusOK && pattern.MatchString(body)
+		})
+	}
+	eventually("/api/v1/latest", `"label":"blue"`)
+	eventually("/metrics", `(?m)^vitedge_frames_classified_total\{camera="cam"\} [1-9]`)
 	require.Contains(t, body, "vitedge_mqtt_connected 1\n")
-	code, body = get("/snapshot.jpg")
-	require.Equal(t, http.StatusOK, code, body)
+	eventually("/snapshot.jpg", "")
 	require.True(t, strings.HasPrefix(body, "\xff\xd8"))
 
 	b.Kill()
