@@ -3,7 +3,7 @@
 //
 //	vitedge run            run.go, flags.go, log.go
 //	    all parts wired    daemon.go
-//	    running, ending    loop.go, systemd.go
+//	    running, ending    loop.go, systemd.go, ignore_*.go
 //	    commands over MQTT actions.go
 //	    what is retained   announce.go
 //	    health and HTTP    health.go, page.go
@@ -69,8 +69,11 @@ func startAnew(ctx context.Context) int {
 	if ctx.Err() != nil {
 		return 0
 	}
-	signal.Ignore(syscall.SIGHUP)
-	path, err := os.Executable()
+	err := ignore(syscall.SIGHUP)
+	path := ""
+	if err == nil {
+		path, err = os.Executable()
+	}
 	if err == nil {
 		err = syscall.Exec(path, os.Args, os.Environ())
 	}
