@@ -31,7 +31,8 @@ import (
 )
 
 func main() {
-	os.Exit(run(interrupt.Context(), os.Args[1:], os.Stdout, os.Stderr)) // a second signal loses nothing
+	ctx, _ := interrupt.Context() // a second signal loses nothing
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // usageError is a wrong command line.

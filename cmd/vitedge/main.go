@@ -28,7 +28,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -50,22 +49,22 @@ const (
 const restartWanted = -1
 
 func main() {
-	ctx := interrupt.Context()
+	ctx, release := interrupt.Context()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if code == restartWanted {
+		release()
 		code = startAnew(ctx)
 	}
 	os.Exit(code)
 }
 
 // startAnew replaces this process by a new one of the same program with the
-// same arguments, unless it was told to end meanwhile. It keeps its process id, so
-// nobody who watches it is needed.
+// same arguments, unless ctx says that it was told to end meanwhile. It keeps its
+// process id, so nobody who watches it is needed.
 // A SIGHUP meanwhile would end the new program before it waits for the signal,
 // and is not needed: the configuration is yet to be read. What is ignored stays
 // so in the new program until hangups.
 func startAnew(ctx context.Context) int {
-	signal.Reset(os.Interrupt, syscall.SIGTERM) // from here on they end the process
 	if ctx.Err() != nil {
 		return 0
 	}

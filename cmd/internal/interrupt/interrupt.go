@@ -12,14 +12,24 @@ import (
 // as it would have without Context: whoever sees that the context has ended can
 // rely on it. (signal.NotifyContext ends its context while it still takes
 // signals, so that a second one can be swallowed.)
-func Context() context.Context {
+//
+// After release has returned, any of them ends the process, and none is on its
+// way to the context. It may be called once.
+func Context() (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	passed := make(chan struct{})
 	go func() {
-		<-signals
-		signal.Stop(signals)
-		cancel()
+		if _, ok := <-signals; ok {
+			signal.Stop(signals)
+			cancel()
+		}
+		close(passed)
 	}()
-	return ctx
+	return ctx, func() {
+		signal.Stop(signals) // which waits for what is on its way to the channel
+		close(signals)
+		<-passed
+	}
 }
