@@ -438,7 +438,8 @@ func TestRemovedCamera(t *testing.T) {
 	one := "cameras:\n  door: {source: 'file:" + dir + "/red'}\n"
 	file := configFile(t, both)
 	args := colors(t, b.URL(), "grey")
-	args = append([]string{"--config", file, "--set", "state_dir=" + t.TempDir(), "--interval", "5ms"}, append(args[:2:2], args[4:]...)...)
+	state := t.TempDir()
+	args = append([]string{"--config", file, "--set", "state_dir=" + state, "--interval", "5ms"}, append(args[:2:2], args[4:]...)...)
 
 	components := func(s *brokertest.Subscriber) map[string]map[string]any {
 		var root struct {
@@ -481,6 +482,10 @@ func TestRemovedCamera(t *testing.T) {
 	require.Equal(t, map[string]any{"platform": "switch"}, after["yard_enabled"])
 	require.Contains(t, after["door_label"], "unique_id")
 	require.Contains(t, retained("vitedge/pi/door/", ""), "vitedge/pi/door/availability")
+	brokertest.Eventually(t, "the note that the camera is gone", func() bool {
+		announced, err := os.ReadFile(filepath.Join(state, "announced.json"))
+		return err == nil && !strings.Contains(string(announced), "yard")
+	})
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
 	require.Zero(t, d.wait())
 
