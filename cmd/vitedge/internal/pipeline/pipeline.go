@@ -151,6 +151,7 @@ type Pipeline struct {
 	sequence  uint64 // after that of the last frame
 	started   bool
 	live      bool         // the source goes on whether or not it is looked at
+	fault     error        // of the camera, that the viewer has met
 	held      camera.Frame // a copy of the frame that is classified while others are viewed
 	failure   string       // of the model, logged last
 }
@@ -238,6 +239,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			r, ok := p.idle(ctx, min(wait, p.slice))
 			if !ok || !s.Enabled {
 				r.refuse(s.Enabled)
+				if s.Enabled && (wait > p.slice || p.fault != nil) && !p.check(ctx) {
+					due = time.Now()
+				}
 				continue
 			}
 			asked = r
@@ -300,28 +304,50 @@ func (p *Pipeline) pending() *request {
 	}
 }
 
+// next takes a frame. The error says why there is none; it has been reported.
+func (p *Pipeline) next(ctx context.Context) (*camera.Frame, error) {
+	f, err := (*camera.Frame)(nil), p.fault // a camera tells it once
+	p.fault = nil
+	if err == nil {
+		// Without a limit of its own the call would hang for as long as a camera is
+		// unplugged, and not be told from one that hangs for ever.
+		limited, cancel := context.WithTimeout(ctx, p.slice)
+		f, err = p.cam.Next(limited)
+		cancel()
+		p.alive()
+	}
+	switch {
+	case err == nil:
+		return f, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, errors.New("the camera gives no frame")
+	case errors.Is(err, io.EOF):
+		return nil, err
+	case errors.Is(err, camera.ErrCorrupt):
+		p.sequence++ // it has a number, too
+		return nil, p.refused(err)
+	}
+	p.down(err)
+	return nil, err
+}
+
+// check reports whether a camera is still there, as far as is known, whose next
+// inference is far away: by a frame that nothing is done with.
+func (p *Pipeline) check(ctx context.Context) bool {
+	if p.cam == nil || !p.live {
+		return true
+	}
+	_, err := p.next(ctx)
+	return err == nil || ctx.Err() != nil || errors.Is(err, camera.ErrCorrupt)
+}
+
 // one takes a frame and does with it what is asked, or else classifies it. The
 // error says why there was no frame to look at; it has been reported.
 func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
-	// Without a limit of its own the call would hang for as long as a camera is
-	// unplugged, and not be told from one that hangs for ever.
-	limited, cancel := context.WithTimeout(ctx, p.slice)
-	f, err := p.cam.Next(limited)
-	cancel()
-	p.alive()
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return errors.New("the camera gives no frame")
-	case errors.Is(err, io.EOF):
-		return err
-	case errors.Is(err, camera.ErrCorrupt):
-		p.sequence++ // it has a number, too
-		return p.refused(err)
-	default:
-		p.down(err)
+	f, err := p.next(ctx)
+	if err != nil {
 		return err
 	}
 	taken := time.Now()
@@ -390,7 +416,7 @@ func (p *Pipeline) close() {
 	if err := p.cam.Close(); err != nil {
 		p.o.Log.Debug("closing the camera", "camera", p.o.Name, "err", err)
 	}
-	p.cam, p.started = nil, false
+	p.cam, p.started, p.fault = nil, false, nil
 }
 
 func (p *Pipeline) dropped(reason string, n uint64) {

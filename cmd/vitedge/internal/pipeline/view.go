@@ -55,9 +55,9 @@ func (p *Pipeline) viewed() bool {
 }
 
 // view takes frames for the viewer until stop is called, which is before the
-// pipeline uses the camera again. Faults are left for the pipeline to find.
+// pipeline uses the camera again. A fault ends it, and is left for the pipeline.
 func (p *Pipeline) view(ctx context.Context) (stop func()) {
-	if !p.viewed() {
+	if !p.viewed() || p.fault != nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -73,7 +73,13 @@ func (p *Pipeline) view(ctx context.Context) (stop func()) {
 			switch {
 			case err == nil:
 				p.o.Viewer.Show(f)
-			case !errors.Is(err, camera.ErrCorrupt) || !sleepUntil(ctx, time.Now().Add(errorPause)):
+			case ctx.Err() != nil:
+				return
+			case !errors.Is(err, camera.ErrCorrupt):
+				p.fault = err
+				p.Wake()
+				return
+			case !sleepUntil(ctx, time.Now().Add(errorPause)):
 				return
 			}
 		}

@@ -158,3 +158,52 @@ func TestFaultsWhileViewed(t *testing.T) {
 	eventually(t, "many answers", func() bool { return len(r.get().labels) > 50 })
 	require.NoError(t, stop())
 }
+
+// leaves is a camera that says once that it is gone, as camera.Camera does, and
+// then blocks until it is back.
+type leaves struct {
+	endless
+	gone chan struct{} // has a value when it goes
+	back chan struct{} // closed when it is back
+	away bool
+}
+
+func (l *leaves) Next(ctx context.Context) (*camera.Frame, error) {
+	select {
+	case <-l.gone:
+		l.away = true
+		return nil, camera.ErrGone
+	default:
+	}
+	if l.away {
+		select {
+		case <-l.back:
+			l.away = false
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return l.endless.Next(ctx)
+}
+
+// TestGoneBetweenInferences: that a camera is gone shows long before it is to be
+// looked at, whether or not somebody views it and hears of it first, and its
+// return does so, too.
+func TestGoneBetweenInferences(t *testing.T) {
+	for _, viewed := range []bool{false, true} {
+		p, r := newTest(nil, &byPixel{}, Settings{Enabled: true, Interval: time.Hour, Top: 1, Rule: Rule{Votes: 1, Window: 1}})
+		p.o.Viewer = &watching{looks: viewed, moved: make(chan struct{}, 1)}
+		p.slice = 20 * time.Millisecond
+		cam := &leaves{gone: make(chan struct{}, 1), back: make(chan struct{})}
+		p.o.Open = func(context.Context) (camera.Camera, error) { return cam, nil }
+		stop := start(t, p)
+		eventually(t, "an answer", func() bool { return len(r.get().labels) == 1 })
+		cam.gone <- struct{}{}
+		eventually(t, "the news", func() bool { return len(r.get().up) == 2 })
+		require.Len(t, r.get().labels, 1)
+		close(cam.back)
+		eventually(t, "its return", func() bool { return len(r.get().up) == 3 })
+		require.Equal(t, []bool{true, false, true}, r.get().up)
+		require.NoError(t, stop())
+	}
+}
