@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // archive is a mapped zip file: PyTorch's and NumPy's formats are such.
@@ -41,6 +43,7 @@ func openArchive(data []byte) (*archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zip file: %w", err)
 	}
+	z.RegisterDecompressor(zip.Deflate, flate.NewReader) // half as fast again as the standard library's
 	a := &archive{data: data, files: z.File, index: map[string]*zip.File{}, budget: inflation*uint64(len(data)) + inflationSlack, open: &openEntries{}}
 	for _, f := range z.File {
 		if a.index[f.Name] != nil {
