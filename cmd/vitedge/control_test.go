@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"image/jpeg"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -423,7 +424,23 @@ func TestStalled(t *testing.T) {
 	require.Equal(t, []string{"cam"}, d.stalled())
 	require.Equal(t, []string{"camera cam is stalled"}, d.facts().Problems)
 	require.Contains(t, d.statusLine(), "stalled: cam")
+
+	// One whose source is at its end beside others has nothing to show.
+	d.pipelines["cam"] = pipeline.New(pipeline.Options{
+		Name: "cam", Log: d.log, Settings: pipeline.Settings{Enabled: true, Rule: pipeline.Rule{Votes: 1, Window: 1}},
+		Open: func(context.Context) (camera.Camera, error) { return ended{}, nil },
+	})
+	require.NoError(t, d.pipelines["cam"].Run(t.Context()))
+	require.Empty(t, d.stalled())
+	require.NotContains(t, d.unready(), "camera cam is down")
+	require.Equal(t, "camera cam is at its end", d.statusLine())
 }
+
+// ended is a source at its end.
+type ended struct{}
+
+func (ended) Next(context.Context) (*camera.Frame, error) { return nil, io.EOF }
+func (ended) Close() error                                { return nil }
 
 // TestRemovedCamera takes a camera out of the configuration: its topics vanish
 // from the broker and its entities from Home Assistant, which wants to be told

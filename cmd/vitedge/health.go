@@ -17,12 +17,12 @@ import (
 // a camera gives signs; a model or a driver that hangs does not.
 const stallLimit = 30 * time.Second
 
-// stalled lists the cameras whose pipelines hang.
+// stalled lists the cameras whose pipelines hang. One that has ended does not.
 func (d *daemon) stalled() []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {
 		p := d.pipelines[name]
-		if time.Since(p.LastSign()) > d.stallLimit {
+		if !p.Ended() && time.Since(p.LastSign()) > d.stallLimit {
 			names = append(names, name)
 		}
 	}
@@ -53,7 +53,7 @@ func (d *daemon) warnings() []string {
 func (d *daemon) unready() []string {
 	var reasons []string
 	for _, name := range slices.Sorted(maps.Keys(d.pipelines)) {
-		if p := d.pipelines[name]; p.Settings().Enabled && !p.Up() {
+		if p := d.pipelines[name]; p.Settings().Enabled && !p.Up() && !p.Ended() {
 			reasons = append(reasons, "camera "+name+" is down")
 		}
 	}

@@ -61,7 +61,9 @@ func (d *daemon) statusLine() string {
 	for _, name := range d.cfg.CameraNames() {
 		p := d.pipelines[name]
 		state := "up"
-		if !p.Settings().Enabled {
+		if p.Ended() {
+			state = "at its end"
+		} else if !p.Settings().Enabled {
 			state = "switched off"
 		} else if !p.Up() {
 			state = "down"

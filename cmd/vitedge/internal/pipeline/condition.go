@@ -67,6 +67,20 @@ func (c *condition) fails(err error) {
 	c.down, c.now, c.seen, c.streak = err.Error(), "", "", 0
 }
 
+// interrupt notes a frame that was good, as far as was looked at.
+func (c *condition) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen, c.streak = "", 0
+}
+
+// reset forgets everything.
+func (c *condition) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down, c.now, c.why, c.seen, c.streak = "", "", "", "", 0
+}
+
 // delivers notes that it does again.
 func (c *condition) delivers() {
 	c.mu.Lock()

@@ -132,12 +132,13 @@ type Pipeline struct {
 	slice    time.Duration
 	requests chan request
 	changed  chan struct{} // the settings are others
+	over     chan struct{} // closed when the source is at its end
 
 	mu       sync.Mutex
 	settings Settings
 
 	up        atomic.Int32 // 0: not known yet, 1: up, -1: down
-	beat      atomic.Int64 // Unix nanoseconds of the last sign of life
+	beat      atomic.Int64 // nanoseconds from epoch to the last sign of life
 	condition condition
 
 	// The rest belongs to Run.
@@ -163,6 +164,7 @@ func New(o Options) *Pipeline {
 		slice:     slice,
 		requests:  make(chan request),
 		changed:   make(chan struct{}, 1),
+		over:      make(chan struct{}),
 		settings:  o.Settings,
 		inspector: o.Inspector,
 		decider:   NewDecider(o.Settings.Rule),
@@ -200,8 +202,22 @@ func (p *Pipeline) Wake() {
 
 // LastSign is when the pipeline was last seen to move. While a pipeline is
 // healthy this is never more than a few seconds and one inference ago, also
-// when it waits for a camera or is switched off.
-func (p *Pipeline) LastSign() time.Time { return time.Unix(0, p.beat.Load()) }
+// when it waits for a camera or is switched off. The time has a monotonic
+// reading: boards set their clocks while they run.
+func (p *Pipeline) LastSign() time.Time { return epoch.Add(time.Duration(p.beat.Load())) }
+
+var epoch = time.Now()
+
+// Ended reports whether the source came to its end, after which there are no
+// more signs of life.
+func (p *Pipeline) Ended() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
+	}
+}
 
 // now is the time by the clock of the camera.
 func (p *Pipeline) now() time.Time {
@@ -211,17 +227,19 @@ func (p *Pipeline) now() time.Time {
 	return time.Now()
 }
 
-func (p *Pipeline) alive() { p.beat.Store(time.Now().UnixNano()) }
+func (p *Pipeline) alive() { p.beat.Store(int64(time.Since(epoch))) }
 
 // Up reports whether the camera delivers, as far as is known.
 func (p *Pipeline) Up() bool { return p.up.Load() == 1 }
 
 // Run works until ctx ends or a source without loop is at its end; both are
-// nil. An error means that the camera cannot be as it is configured.
+// nil. An error means that the camera cannot be as it is configured, where it
+// was to work from the start: somebody who switches one on later must not end
+// those that work.
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.close()
 	var due time.Time // of the next inference
-	opened := false
+	tried := !p.Settings().Enabled
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -232,6 +250,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		wait := time.Until(due)
 		if !s.Enabled {
 			p.close()
+			p.forget()
 			wait = p.slice
 		}
 		var asked *request
@@ -253,23 +272,29 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			cam, err := p.o.Open(ctx)
 			switch {
 			case err == nil:
-				p.cam, opened = cam, true
+				p.cam, tried = cam, true
 			case ctx.Err() != nil:
 				asked.fail(ctx.Err())
 				return nil
-			case !opened:
+			case !tried:
 				asked.fail(err)
 				return err
-			default: // a folder that has gone since
-				p.down(err)
+			default: // such as a folder that has gone since
+				if p.down(err) {
+					p.o.Log.Warn("the camera cannot be opened", "camera", p.o.Name, "err", err)
+				}
 				asked.fail(err)
 				due = time.Now().Add(p.slice)
 				continue
 			}
 		}
-		due = time.Now().Add(s.Interval)
+		if asked == nil || !asked.snapshot { // which may come more often than inferences
+			due = time.Now().Add(s.Interval)
+		}
 		if err := p.one(ctx, s, asked); errors.Is(err, io.EOF) {
-			asked.fail(errors.New("the source is at its end"))
+			asked.fail(errEnded)
+			close(p.over)
+			p.isDown()
 			return nil
 		} else if err != nil {
 			asked.fail(err)
@@ -308,11 +333,14 @@ func (p *Pipeline) pending() *request {
 func (p *Pipeline) next(ctx context.Context) (*camera.Frame, error) {
 	f, err := (*camera.Frame)(nil), p.fault // a camera tells it once
 	p.fault = nil
+	var late error
 	if err == nil {
 		// Without a limit of its own the call would hang for as long as a camera is
-		// unplugged, and not be told from one that hangs for ever.
+		// unplugged, and not be told from one that hangs for ever. Cameras that are
+		// silent say so earlier, those that take a picture a minute do not.
 		limited, cancel := context.WithTimeout(ctx, p.slice)
 		f, err = p.cam.Next(limited)
+		late = limited.Err()
 		cancel()
 		p.alive()
 	}
@@ -321,7 +349,7 @@ func (p *Pipeline) next(ctx context.Context) (*camera.Frame, error) {
 		return f, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
+	case err == late: // itself: it can be the reason of another
 		return nil, errors.New("the camera gives no frame")
 	case errors.Is(err, io.EOF):
 		return nil, err
@@ -334,12 +362,20 @@ func (p *Pipeline) next(ctx context.Context) (*camera.Frame, error) {
 }
 
 // check reports whether a camera is still there, as far as is known, whose next
-// inference is far away: by a frame that nothing is done with.
+// inference is far away: by a frame that is only inspected.
 func (p *Pipeline) check(ctx context.Context) bool {
 	if p.cam == nil || !p.live {
 		return true
 	}
-	_, err := p.next(ctx)
+	f, err := p.next(ctx)
+	if err == nil {
+		if err := p.inspector.Frame(f); err != nil {
+			p.refused(err)
+			return true
+		}
+		p.condition.interrupt()
+		p.believed()
+	}
 	return err == nil || ctx.Err() != nil || errors.Is(err, camera.ErrCorrupt)
 }
 
@@ -425,13 +461,22 @@ func (p *Pipeline) dropped(reason string, n uint64) {
 	}
 }
 
-// down reports that the camera delivers no more. The camera itself logs why.
-func (p *Pipeline) down(err error) {
+// down reports that the camera delivers no more, and returns whether that is
+// new. The camera itself logs why.
+func (p *Pipeline) down(err error) bool {
 	p.condition.fails(err)
 	p.doubt = doubt{}
-	if p.isDown() {
-		p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
+	if !p.isDown() {
+		return false
 	}
+	p.o.Log.Debug("the camera is down", "camera", p.o.Name, "err", err)
+	return true
+}
+
+// forget is for a camera that is switched off, of which nothing is wrong.
+func (p *Pipeline) forget() {
+	p.condition.reset()
+	p.doubt = doubt{}
 }
 
 // isDown reports whether that is new.

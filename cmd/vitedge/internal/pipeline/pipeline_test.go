@@ -179,7 +179,7 @@ func TestRunToTheEnd(t *testing.T) {
 	require.Equal(t, []string{"class 1", "class 1", "class 2", "class 2"}, r.labels)
 	require.Equal(t, []string{">class 1", "class 1>class 2"}, r.changes)
 	require.Equal(t, map[string]uint64{Skipped: 3, Corrupt: 2, Failed: 1}, r.dropped)
-	require.Equal(t, []bool{true}, r.up)
+	require.Equal(t, []bool{true, false}, r.up)
 	require.Equal(t, 1, s.closed)
 }
 
@@ -189,13 +189,68 @@ func TestAvailability(t *testing.T) {
 	}}
 	p, r := newTest(s, &byPixel{}, quick)
 	require.NoError(t, p.Run(t.Context()))
-	require.Equal(t, []bool{true, false, true}, r.up)
+	require.Equal(t, []bool{true, false, true, false}, r.up)
 	require.Len(t, r.labels, 2)
 
 	s = &script{steps: []any{fmt.Errorf("video0: %w", camera.ErrGone), frame(0, 1), io.EOF}}
 	p, r = newTest(s, &byPixel{}, quick)
 	require.NoError(t, p.Run(t.Context()))
-	require.Equal(t, []bool{false, true}, r.up, "absent from the start")
+	require.Equal(t, []bool{false, true, false}, r.up, "absent from the start")
+}
+
+// TestSnapshotsDoNotDelayInference: somebody who looks more often than the
+// interval must not keep the model from looking.
+func TestSnapshotsDoNotDelayInference(t *testing.T) {
+	settings := quick
+	settings.Interval = 20 * time.Millisecond
+	p, r := newTest(nil, &byPixel{}, settings)
+	p.o.Open = func(context.Context) (camera.Camera, error) { return &endless{}, nil }
+	start(t, p)
+	eventually(t, "answers between pictures", func() bool {
+		_, err := p.Snapshot(t.Context())
+		require.NoError(t, err)
+		return len(r.get().labels) >= 3
+	})
+}
+
+// TestEndedSource: there is nobody to wait for, and nothing that hangs.
+func TestEndedSource(t *testing.T) {
+	p, r := newTest(&script{steps: []any{frame(0, 1), io.EOF}}, &byPixel{}, quick)
+	require.False(t, p.Ended())
+	require.NoError(t, p.Run(t.Context()))
+	require.True(t, p.Ended())
+	require.Equal(t, []bool{true, false}, r.up)
+	_, err := p.Snapshot(t.Context())
+	require.EqualError(t, err, "camera cam: the source is at its end")
+	require.ErrorIs(t, p.Classify(t.Context()), errEnded)
+}
+
+// TestSwitchedOnLater: a camera that cannot be opened ends the program only if it
+// was to work from the start.
+func TestSwitchedOnLater(t *testing.T) {
+	off := quick
+	off.Enabled = false
+	p, r := newTest(nil, &byPixel{}, off)
+	p.slice = 10 * time.Millisecond
+	var there atomic.Bool
+	p.o.Open = func(context.Context) (camera.Camera, error) {
+		if there.Load() {
+			return &endless{}, nil
+		}
+		return nil, errors.New("stat /mnt/usb: no such file or directory")
+	}
+	first := p.LastSign()
+	start(t, p)
+	eventually(t, "the start", func() bool { return p.LastSign().After(first) })
+	p.Set(quick)
+	eventually(t, "the news", func() bool { return len(r.get().up) == 1 })
+	require.Equal(t, "is down: stat /mnt/usb: no such file or directory", p.Warning())
+	p.Set(off)
+	eventually(t, "no complaint of what is switched off", func() bool { return p.Warning() == "" })
+	there.Store(true)
+	p.Set(quick)
+	eventually(t, "an answer", func() bool { return len(r.get().labels) > 0 })
+	require.Equal(t, []bool{false, true}, r.get().up)
 }
 
 func TestFirstOpenFails(t *testing.T) {
@@ -347,19 +402,20 @@ func TestSlowModelDropsFrames(t *testing.T) {
 	p := New(Options{Name: "cam", Open: func(context.Context) (camera.Camera, error) { return cam, nil }, Classifier: c, Settings: quick,
 		Sinks: []Sink{r}, Log: slog.New(slog.DiscardHandler)})
 	stop := start(t, p)
+	cam.shoot()
 	const inferences = 20
-	for range inferences {
+	for i := range inferences {
+		eventually(t, "the model to work", func() bool { return int(c.asked.Load()) == i+1 })
 		for range 10 {
 			cam.shoot()
 		}
 		c.block <- struct{}{}
 	}
+	close(c.block)
 	cam.stop()
+	eventually(t, "the last frame", func() bool { return len(r.get().labels) == inferences+1 })
 	require.NoError(t, stop())
-	n := uint64(len(r.labels))
-	require.LessOrEqual(t, n, uint64(inferences+1))
-	require.GreaterOrEqual(t, n, uint64(inferences/2))
-	require.GreaterOrEqual(t, r.dropped[Skipped], uint64(10*inferences)-10-n)
+	require.Equal(t, uint64(9*inferences), r.dropped[Skipped])
 }
 
 // newest is a camera that gives its newest frame, as all do.

@@ -18,6 +18,8 @@ type request struct {
 	reply    chan<- reply // has room for one
 }
 
+var errEnded = errors.New("the source is at its end")
+
 type reply struct {
 	jpeg []byte
 	err  error
@@ -58,6 +60,8 @@ func (p *Pipeline) ask(ctx context.Context, snapshot bool) ([]byte, error) {
 	answer := make(chan reply, 1)
 	select {
 	case p.requests <- request{snapshot: snapshot, reply: answer}:
+	case <-p.over:
+		return nil, fmt.Errorf("camera %s: %w", p.o.Name, errEnded)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("camera %s: %w", p.o.Name, ctx.Err())
 	}

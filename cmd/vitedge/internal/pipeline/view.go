@@ -73,7 +73,7 @@ func (p *Pipeline) view(ctx context.Context) (stop func()) {
 			switch {
 			case err == nil:
 				p.o.Viewer.Show(f)
-			case ctx.Err() != nil:
+			case err == ctx.Err(): // itself: a fault can come at the same time
 				return
 			case !errors.Is(err, camera.ErrCorrupt):
 				p.fault = err

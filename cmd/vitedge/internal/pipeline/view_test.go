@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,3 +208,96 @@ func TestGoneBetweenInferences(t *testing.T) {
 		require.NoError(t, stop())
 	}
 }
+
+// tells is a camera that says that it is gone when the call is cancelled, and
+// only then: closing it took until there.
+type tells struct {
+	endless
+	asked atomic.Int32 // from when on; 0 is never
+	calls atomic.Int32
+}
+
+func (c *tells) Next(ctx context.Context) (*camera.Frame, error) {
+	switch n, asked := c.calls.Add(1), c.asked.Load(); {
+	case asked == 0 || n < asked:
+		return c.endless.Next(ctx)
+	case n == asked:
+		<-ctx.Done()
+		return nil, camera.ErrGone
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestGoneAsTheViewEnds: the model has its answer at the moment when the viewer
+// is told that the camera is gone.
+func TestGoneAsTheViewEnds(t *testing.T) {
+	c := &byPixel{block: make(chan struct{})}
+	p, r := newTest(nil, c, Settings{Enabled: true, Top: 1, Rule: Rule{Votes: 1, Window: 1}})
+	p.slice = 50 * time.Millisecond
+	p.o.Viewer = &watching{looks: true, moved: make(chan struct{}, 1)}
+	cam := &tells{}
+	p.o.Open = func(context.Context) (camera.Camera, error) { return cam, nil }
+	start(t, p)
+	eventually(t, "the model to work", func() bool { return c.asked.Load() == 1 })
+	last := cam.calls.Load() + 5
+	cam.asked.Store(last)
+	eventually(t, "the camera to hang", func() bool { return cam.calls.Load() == last })
+	close(c.block)
+	eventually(t, "the news", func() bool { return len(r.get().up) == 2 })
+}
+
+// TestFaultyNowAndThen: of the frames that are only inspected, single corrupt
+// ones among good ones are no reason to give a camera up, and all of them are.
+// It comes back long before it is to be classified.
+func TestFaultyNowAndThen(t *testing.T) {
+	p, r := newTest(nil, &byPixel{}, Settings{Enabled: true, Interval: time.Hour, Top: 1, Rule: Rule{Votes: 1, Window: 1}})
+	p.slice = time.Millisecond
+	clock := &ahead{}
+	p.inspector.Clock, p.o.Inspector.Clock = clock, clock
+	var every atomic.Int32 // frame is corrupt; 0 is none
+	cam := &corrupting{every: &every, clock: clock}
+	p.o.Open = func(context.Context) (camera.Camera, error) { return cam, nil }
+	start(t, p)
+	eventually(t, "an answer", func() bool { return len(r.get().labels) == 1 })
+	every.Store(3)
+	eventually(t, "corrupt frames", func() bool { return r.get().dropped[Corrupt] >= 10 })
+	require.Equal(t, []bool{true}, r.get().up)
+	require.Empty(t, p.Warning())
+	every.Store(1)
+	eventually(t, "doubt", func() bool { return len(r.get().up) == 2 })
+	every.Store(0)
+	eventually(t, "belief", func() bool { return len(r.get().up) == 3 })
+	require.Equal(t, []bool{true, false, true}, r.get().up)
+	require.Len(t, r.get().labels, 1)
+}
+
+// corrupting is a camera some of whose frames are corrupt. Each is five seconds
+// younger than the one before.
+type corrupting struct {
+	endless
+	every *atomic.Int32
+	clock *ahead
+	calls int32
+}
+
+func (c *corrupting) Next(ctx context.Context) (*camera.Frame, error) {
+	c.clock.by.Add(int64(5 * time.Second))
+	c.calls++
+	if n := c.every.Load(); n > 0 && c.calls%n == 0 {
+		return nil, camera.ErrCorrupt
+	}
+	f, err := c.endless.Next(ctx)
+	if err == nil {
+		f.Time = c.clock.Now()
+	}
+	return f, err
+}
+
+// ahead is a clock that is ahead of the real one.
+type ahead struct {
+	camera.Clock
+	by atomic.Int64
+}
+
+func (a *ahead) Now() time.Time { return time.Now().Add(time.Duration(a.by.Load())) }
