@@ -36,8 +36,9 @@ type capture struct {
 
 	waiting  time.Time // since when nothing came; calls that were cancelled count
 	frame    Frame
-	started  bool // a frame has come
-	sequence uint32
+	started  bool   // a frame has come
+	numbered bool   // and one whose number is known
+	sequence uint32 // of the last frame, by the driver's count
 }
 
 // newCapture negotiates with the node and starts it. It owns the node, also
@@ -265,14 +266,17 @@ func (s *capture) take(b filled) (*Frame, error) {
 	if err := s.node.requeue(b.index); err != nil {
 		return nil, fmt.Errorf("giving a buffer back: %w", err)
 	}
-	step := uint32(1)
-	if b.known && s.started {
+	step := uint32(1) // where the driver's numbers are not known
+	if b.known && s.numbered {
 		step = b.status.sequence - s.sequence
 	}
 	if s.started {
 		f.Sequence += uint64(step)
 	}
-	s.started, s.sequence = true, b.status.sequence
+	s.started, s.sequence = true, s.sequence+step
+	if b.known {
+		s.numbered, s.sequence = true, b.status.sequence
+	}
 	f.Time = b.status.time
 	if f.Time.IsZero() {
 		f.Time = s.clock.Now()

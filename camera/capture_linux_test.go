@@ -150,6 +150,39 @@ func capturing(t *testing.T, n *fakeNode, c Config) (*capture, *fakeClock) {
 // content is a whole YUYV frame of the small mode.
 func content(b byte) []byte { return bytes.Repeat([]byte{b}, 16) }
 
+// lateNode fills a buffer after the driver was asked for what is full.
+type lateNode struct {
+	*fakeNode
+	late []byte
+}
+
+func (n *lateNode) dequeue() (int, []byte, error) {
+	if n.late != nil {
+		n.deliver(n.late, false)
+		n.late = nil
+	}
+	return n.fakeNode.dequeue()
+}
+
+// TestUnknownNumbers: a frame whose number the driver was not asked for counts as
+// one, be it the first or another.
+func TestUnknownNumbers(t *testing.T) {
+	n := &lateNode{fakeNode: newFakeNode(small)}
+	s, _ := capturing(t, n.fakeNode, Config{})
+	s.node = n
+	n.sequence = 1000
+	for i, late := range []bool{true, false, false, true, false} {
+		if late {
+			n.late = content(byte(i))
+		} else {
+			n.deliver(content(byte(i)), false)
+		}
+		f, err := s.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, uint64(i), f.Sequence)
+	}
+}
+
 func TestNewestFrameWins(t *testing.T) {
 	n := newFakeNode(small)
 	s, _ := capturing(t, n, Config{})

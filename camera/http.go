@@ -21,10 +21,13 @@ const (
 	maxPartBytes = 8 << 20
 	// maxStreamPixels bounds its size, since no negotiation does.
 	maxStreamPixels = 16 << 20
-	// connectTimeout bounds the time to the headers of the answer. Small
-	// cameras take seconds for them.
-	connectTimeout = 5 * time.Second
+	// connectTimeout bounds the time to the headers of the answer, and to all of
+	// a single picture. Small cameras take seconds for them.
+	connectTimeout = 4 * time.Second
 )
+
+// errNoAnswer is why connecting is given up.
+var errNoAnswer = fmt.Errorf("%w: no answer within %v", ErrTimeout, connectTimeout)
 
 // openHTTP makes a camera of a URL that serves MJPEG as
 // multipart/x-mixed-replace, or one JPEG at every request. It recovers, and
@@ -47,11 +50,9 @@ func openHTTP(c Config) (Camera, error) {
 		config: c,
 		client: &http.Client{Transport: &http.Transport{
 			// A camera is a neighbor: no proxy is asked.
-			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout:   connectTimeout,
-			ResponseHeaderTimeout: connectTimeout,
-			DisableKeepAlives:     true,
-			DisableCompression:    true,
+			DialContext:        (&net.Dialer{}).DialContext,
+			DisableKeepAlives:  true,
+			DisableCompression: true,
 		}},
 	}
 	return newRecovering(h.open, c), nil
@@ -67,10 +68,19 @@ type httpSource struct {
 
 func (h *httpSource) open(ctx context.Context) (Camera, error) {
 	// The stream outlives the context of the call that opens it.
-	stream, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel)
+	stream, cancelCause := context.WithCancelCause(context.WithoutCancel(ctx))
+	cancel := func() { cancelCause(nil) }
+	stop := context.AfterFunc(ctx, func() { cancelCause(ctx.Err()) })
+	late := time.AfterFunc(connectTimeout, func() { cancelCause(errNoAnswer) })
 	resp, err := h.get(stream)
 	stop()
+	late.Stop()
+	if cause := context.Cause(stream); cause != nil { // also if it came with the answer
+		if err == nil {
+			resp.Body.Close()
+		}
+		err = cause
+	}
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("camera %s: %w", h.name, err)
@@ -88,7 +98,7 @@ func (h *httpSource) open(ctx context.Context) (Camera, error) {
 		}
 		go s.read()
 		return s, nil
-	case kind == "image/jpeg":
+	case kind == "image/jpeg", kind == "image/jpg":
 		return &httpStills{source: h, cancel: cancel, first: resp.Body, pace: newPace(h.config.Clock, h.config.FPS)}, nil
 	}
 	resp.Body.Close()
@@ -218,6 +228,9 @@ func (s *httpStream) take() (taken bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.newest) == 0 {
+		if s.err != nil {
+			s.signal() // again: the call may have been cancelled meanwhile
+		}
 		return false, s.err
 	}
 	s.data, s.newest = s.newest, s.data[:0]
@@ -291,14 +304,18 @@ func (s *httpStills) Next(ctx context.Context) (*Frame, error) {
 	return &s.frame, nil
 }
 
-// fetch reads one whole answer within the timeout.
+// fetch reads one whole answer, in the time that connecting may take or the
+// timeout, whichever is longer.
 func (s *httpStills) fetch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.source.config.Timeout, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, max(s.source.config.Timeout, connectTimeout), errNoAnswer)
 	defer cancel()
 	body := s.first
 	s.first = nil
 	if body == nil {
 		resp, err := s.source.get(ctx)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return cause
+		}
 		if err != nil {
 			return err
 		}

@@ -240,26 +240,59 @@ func mustNormalize(t *testing.T, c Config) Config {
 	return c
 }
 
-// TestHTTPSilence has a server that answers and then says nothing more.
+// TestHTTPSilence has servers that say nothing more: before the answer, before
+// its picture, and after the first ones.
 func TestHTTPSilence(t *testing.T) {
-	for _, kind := range []string{"multipart/x-mixed-replace; boundary=frame", "image/jpeg"} {
-		hold := make(chan struct{})
-		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", kind)
-			w.(http.Flusher).Flush()
-			select {
-			case <-hold:
-			case <-r.Context().Done():
-			}
+	for name, kind := range map[string]string{"answer": "", "stream": "multipart/x-mixed-replace; boundary=frame", "still": "image/jpeg"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hold := make(chan struct{})
+			defer close(hold)
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if kind != "" {
+					w.Header().Set("Content-Type", kind)
+					w.(http.Flusher).Flush()
+				}
+				select {
+				case <-hold:
+				case <-r.Context().Done():
+				}
+			})
+			cam := open(t, Config{Source: url, Timeout: 50 * time.Millisecond})
+			_, err := next(t, cam)
+			require.ErrorIs(t, err, ErrTimeout)
+			require.NotErrorIs(t, err, ErrGone)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(20*time.Millisecond, cancel)
+			_, err = cam.Next(ctx)
+			require.Equal(t, context.Canceled, err)
 		})
-		cam := open(t, Config{Source: url, Timeout: 50 * time.Millisecond})
+	}
+}
+
+// TestHTTPSlowStills has a server that takes longer for a picture than a stream
+// may be silent.
+func TestHTTPSlowStills(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(50 * time.Millisecond)
+		w.Header().Set("Content-Type", "image/jpeg")
+		w.Write(numbered(1))
+	})
+	cam := open(t, Config{Source: url, Timeout: time.Millisecond, FPS: 100})
+	for range 3 {
 		_, err := next(t, cam)
-		require.ErrorIs(t, err, ErrTimeout)
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(20*time.Millisecond, cancel)
-		_, err = cam.Next(ctx)
-		require.Equal(t, context.Canceled, err)
-		close(hold)
+		require.NoError(t, err)
+	}
+}
+
+// TestStreamEndIsToldAgain: the call that met the end of a stream may have been
+// cancelled.
+func TestStreamEndIsToldAgain(t *testing.T) {
+	s := &httpStream{config: Config{Timeout: time.Hour}, fresh: make(chan struct{}, 1), err: ErrGone}
+	s.signal()
+	for range 3 {
+		_, err := s.Next(t.Context())
+		require.ErrorIs(t, err, ErrGone)
 	}
 }
 
@@ -320,7 +353,7 @@ func TestHTTPStills(t *testing.T) {
 	requests := 0
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		requests++
-		w.Header().Set("Content-Type", "image/jpeg")
+		w.Header().Set("Content-Type", []string{"image/jpeg", "image/jpg"}[requests%2])
 		w.Write(numbered(requests))
 	})
 	clock := newFakeClock()

@@ -501,3 +501,16 @@ func BenchmarkJPEG(b *testing.B) {
 		}
 	}
 }
+
+// TestManyScans: a progressive JPEG can ask for a pass over all pixels with some
+// 35 bytes.
+func TestManyScans(t *testing.T) {
+	data := []byte{0xff, 0xd8, 0xff, markerSOF2, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11, 0}
+	for range maxScans + 1 {
+		data = append(data, 0xff, markerSOS, 0, 8, 1, 1, 0, 1, 63, 0, 0)
+	}
+	var p Picture
+	err := (&Frame{Width: 16, Height: 16, Format: MJPG, Data: data}).Decode(&p)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "progressive JPEG of 65 scans; want at most 64")
+}

@@ -17,6 +17,10 @@ import (
 // header from taking the machine's memory.
 const maxPixels = 64 << 20
 
+// maxScans bounds the passes over all pixels that a progressive JPEG may ask
+// for. Encoders make some ten; a few bytes are enough for one.
+const maxScans = 64
+
 // decodeJPEG decodes f.Data into the picture's planes, at 1/(1<<shift) of the
 // size.
 func (p *Picture) decodeJPEG(f *Frame) (shift uint, err error) {
@@ -25,8 +29,11 @@ func (p *Picture) decodeJPEG(f *Frame) (shift uint, err error) {
 	if err != errNotBaseline {
 		return shift, err
 	}
-	// Progressive and other kinds come from files alone, where time and
-	// garbage matter little.
+	// Progressive and other kinds come from files and servers, where time and
+	// garbage matter little, within limits.
+	if n := bytes.Count(f.Data, []byte{0xff, markerSOS}); n > maxScans {
+		return 0, fmt.Errorf("%w: progressive JPEG of %d scans; want at most %d", ErrCorrupt, n, maxScans)
+	}
 	if width, height, err := jpegSize(f.Data); err != nil || width != f.Width || height != f.Height {
 		return 0, fmt.Errorf("%w: JPEG of %dx%d pixels in a frame of %dx%d", ErrCorrupt, width, height, f.Width, f.Height)
 	}

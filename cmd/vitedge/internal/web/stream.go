@@ -105,9 +105,7 @@ func (s *stream) join(period time.Duration) (pictures <-chan []byte, leave func(
 	v := &viewer{period: period, picture: make(chan []byte, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.viewers) == 0 {
-		s.next = time.Time{} // at once
-	}
+	s.next = time.Time{} // at once, however slow the others are
 	s.viewers[v] = struct{}{}
 	s.pace()
 	return v.picture, func() {
