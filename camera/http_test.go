@@ -291,7 +291,7 @@ func TestStreamEndIsToldAgain(t *testing.T) {
 	s := &httpStream{config: Config{Timeout: time.Hour}, fresh: make(chan struct{}, 1), err: ErrGone}
 	s.signal()
 	for range 3 {
-		_, err := s.Next(t.Context())
+		_, err := next(t, s)
 		require.ErrorIs(t, err, ErrGone)
 	}
 }
