@@ -196,6 +196,12 @@ func TestAvailability(t *testing.T) {
 	p, r = newTest(s, &byPixel{}, quick)
 	require.NoError(t, p.Run(t.Context()))
 	require.Equal(t, []bool{false, true, false}, r.up, "absent from the start")
+
+	// The camera's own time limit is not the pipeline's.
+	s = &script{steps: []any{fmt.Errorf("%w: %w", camera.ErrTimeout, context.DeadlineExceeded), io.EOF}}
+	p, _ = newTest(s, &byPixel{}, quick)
+	require.NoError(t, p.Run(t.Context()))
+	require.Contains(t, p.Warning(), "camera is silent")
 }
 
 // TestSnapshotsDoNotDelayInference: somebody who looks more often than the
