@@ -247,6 +247,17 @@ func TestStaleAtTheModel(t *testing.T) {
 	require.Equal(t, map[string]uint64{Stale: 1}, r.dropped)
 	require.Equal(t, []string{"class 0", "class 2", "class 0", "class 1"}, r.labels)
 	require.Equal(t, []bool{true, false}, r.up)
+
+	// However often, it is no fault of the camera.
+	takes = lit(6)
+	for i := range takes {
+		takes[i].wait = 3 * time.Second
+	}
+	f, r, _ := play(t, takes...)
+	require.Equal(t, map[string]uint64{Stale: 6}, r.dropped)
+	require.Equal(t, []bool{true, false}, r.up)
+	require.Empty(t, f.again)
+	require.Empty(t, strings.Join(f.seen, ""))
 }
 
 // TestDownSaysWhy: the newest fault of a camera is the one that is told.

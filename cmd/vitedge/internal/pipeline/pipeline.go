@@ -413,8 +413,13 @@ func (p *Pipeline) one(ctx context.Context, s Settings, asked *request) error {
 	f, best, report, err := p.classify(ctx, f)
 	p.alive()
 	switch {
-	case errors.Is(err, camera.ErrCorrupt), errors.Is(err, camera.ErrStale):
+	case errors.Is(err, camera.ErrCorrupt):
 		return p.refused(err)
+	case errors.Is(err, camera.ErrStale): // for which the camera can do nothing
+		p.believed()
+		p.dropped(Stale, 1)
+		p.o.Log.Debug("a frame grew old before its turn at the model", "camera", p.o.Name, "err", err)
+		return err
 	case err == nil && len(best) == 0:
 		err = errors.New("the model has no classes")
 	}
