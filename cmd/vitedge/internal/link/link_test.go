@@ -320,6 +320,23 @@ func TestRemovedTopicIsForgotten(t *testing.T) {
 	s.UntilOn("old", "y")
 }
 
+// TestRemovedBehindTheOutbox guards that a topic is removed although an older
+// state of it waits, as one of a camera that is configured no more does.
+func TestRemovedBehindTheOutbox(t *testing.T) {
+	b := brokertest.Start(t)
+	p := brokertest.NewProxy(t, b.Addr())
+	s := b.Subscribe("#")
+	p.Refuse(true)
+	l := start(t, p.Addr(), nil)
+	l.Retain("old", nil)
+	l.q.Push(outbox.Message{Topic: "old", Payload: []byte("x"), Retain: true}) // as from its file
+	p.Refuse(false)
+	require.NoError(t, l.Flush(t.Context()))
+	s.Publish("end", "", false) // comes behind all that the broker has
+	s.UntilOn("end", "")
+	require.Equal(t, []string{"x", ""}, s.On("old"))
+}
+
 func TestLiveIsNeverQueued(t *testing.T) {
 	b := brokertest.Start(t)
 	p := brokertest.NewProxy(t, b.Addr())

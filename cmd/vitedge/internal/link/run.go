@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,7 +205,7 @@ func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 	l.poison.suspect(m.Topic, nil)
 	l.o.Outbox.Ack(m)
 	if m.Retain {
-		l.delivered(m.Topic)
+		l.delivered(m.Topic, m.Payload)
 	}
 	return true, nil
 }
@@ -234,15 +235,16 @@ func (l *Link) takeStale() (topic string, payload []byte, ok bool) {
 	return r.topic, r.payload, true
 }
 
-// delivered notes that the outbox has brought a retained topic up to date.
-func (l *Link) delivered(topic string) {
+// delivered notes that the outbox has brought payload to a retained topic, which
+// is up to date if nothing else is wanted there by now.
+func (l *Link) delivered(topic string, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.o.Outbox.Has(topic) {
 		return
 	}
 	for _, r := range l.retained {
-		if r.topic == topic {
+		if r.topic == topic && bytes.Equal(r.payload, payload) {
 			r.fresh = true
 		}
 	}
