@@ -151,6 +151,37 @@ func TestJournalShrinks(t *testing.T) {
 	crash(j)
 }
 
+// TestRemovalShrinks lets the removal of a message be what has the file written
+// anew: the message is not in it.
+func TestRemovalShrinks(t *testing.T) {
+	const maxBytes = 64 << 10
+	for name, remove := range map[string]func(*Queue){
+		"acknowledged": func(q *Queue) { m, _ := q.Front(); q.Ack(m) },
+		"made room":    func(q *Queue) { q.dropOldest() },
+		"made room beside the one in flight": func(q *Queue) {
+			q.Front()
+			q.dropOldest()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "outbox")
+			q, j := open(t, path, 100, maxBytes)
+			for i := range 3 {
+				q.Push(message(i))
+			}
+			j.size = 4*maxBytes + 64<<10 // any record is too much now
+			remove(q)
+			crash(j)
+			kept := q.Stats().Len
+			require.Equal(t, 2, kept)
+			want := drain(q)
+			q, j = open(t, path, 100, maxBytes)
+			require.Equal(t, want, drain(q))
+			crash(j)
+		})
+	}
+}
+
 // TestRestoreIsBounded opens a journal with a smaller queue than wrote it.
 func TestRestoreIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "outbox")

@@ -113,32 +113,28 @@ func (q *Queue) dropOldest() bool {
 		return false
 	case q.inFlight:
 		// The second oldest goes: let the oldest take its place.
-		q.journal.removed(q.at(1).id)
-		q.forget(*q.at(1))
+		m := *q.at(1)
 		*q.at(1) = *q.at(0)
-		q.shift()
+		q.shift(m)
 	default:
-		q.journal.removed(q.at(0).id)
-		q.forget(*q.at(0))
-		q.shift()
+		q.shift(*q.at(0))
 	}
 	q.stats.Dropped++
 	return true
 }
 
-// forget takes m out of the sums.
-func (q *Queue) forget(m Message) {
+// shift gives the first place of the ring back, and takes m, which had it or has
+// left it to another, out of the sums and the journal. The journal comes last: it
+// may write its file anew, with all that is in the ring.
+func (q *Queue) shift(m Message) {
+	*q.at(0) = Message{}
+	q.first = (q.first + 1) % len(q.messages)
+	q.n--
 	q.bytes -= m.cost()
 	if q.topics[m.Topic]--; q.topics[m.Topic] == 0 {
 		delete(q.topics, m.Topic)
 	}
-}
-
-// shift gives the first place of the ring back.
-func (q *Queue) shift() {
-	*q.at(0) = Message{}
-	q.first = (q.first + 1) % len(q.messages)
-	q.n--
+	q.journal.removed(m.id)
 }
 
 // Front is the oldest message, which is in flight from now on.
@@ -174,9 +170,7 @@ func (q *Queue) remove(m Message) {
 		panic("outbox: the message is not in flight")
 	}
 	q.inFlight = false
-	q.journal.removed(m.id)
-	q.forget(m)
-	q.shift()
+	q.shift(m)
 }
 
 // Release says that the message that Front returned is in flight no more,
