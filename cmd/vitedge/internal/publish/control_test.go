@@ -232,6 +232,11 @@ func TestBrokenStore(t *testing.T) {
 	require.NoError(t, err)
 	off := false
 	require.Equal(t, Overrides{Enabled: &off}, s.Get("cam"))
+	require.NoError(t, os.WriteFile(path, []byte("null\n"), 0o600))
+	s, err = OpenStore(path)
+	require.NoError(t, err)
+	require.NoError(t, s.Put("cam", Overrides{Enabled: &off}))
+	require.Equal(t, Overrides{Enabled: &off}, s.Get("cam"))
 }
 
 func TestRetainedIsIgnored(t *testing.T) {

@@ -135,8 +135,10 @@ func OpenStore(path string) (*Store, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &s.sources)
 	}
-	if err != nil {
+	if err != nil || s.sources == nil { // as null leaves it
 		s.sources = make(map[string]Overrides)
+	}
+	if err != nil {
 		return s, fmt.Errorf("settings in %s: %w", path, err)
 	}
 	for name, o := range s.sources { // the file may have been edited
