@@ -67,6 +67,7 @@ func TestErrors(t *testing.T) {
 		}},
 		{"twice", "state_dir: /a\nstate_dir: /b\n", []string{"vitedge.yaml:2: state_dir is written twice, first on line 1"}},
 		{"a value where keys belong", "mqtt: broker\n", []string{`vitedge.yaml:1: mqtt is "broker"; want keys and values below it`}},
+		{"a camera's URL where keys belong", "cameras:\n  door: http://me:hunter2@host/?token=hunter2\n", []string{`vitedge.yaml:2: cameras.door is "http://me:xxxxx@host/?token=xxxxx"; want keys and values below it`}},
 		{"a list where a value belongs", "state_dir: [a]\n", []string{"vitedge.yaml:1: state_dir is a list; want one value"}},
 		{"not a mapping", "- a\n", []string{"vitedge.yaml:1: the file is a list; want keys and values below it"}},
 		{"password in the file", "mqtt:\n  password: hunter2\n", []string{"vitedge.yaml:2: mqtt.password is not a key; put the password into a file of its own and name it with mqtt.password_file"}},

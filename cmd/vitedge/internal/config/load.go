@@ -238,6 +238,7 @@ func orFile(key string) string {
 	return key
 }
 
+// kindName says what n is. A value may be the URL of a camera in a wrong place.
 func kindName(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -245,7 +246,7 @@ func kindName(n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	default:
-		return fmt.Sprintf("%q", n.Value)
+		return fmt.Sprintf("%q", Redacted(n.Value))
 	}
 }
 
