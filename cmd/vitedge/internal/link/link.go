@@ -15,7 +15,8 @@
 //     memory has them back at once.
 //   - Live messages are QoS 0 and never wait: without a connection they are
 //     gone, and of two on one topic the newer is sent. One that the broker is to
-//     retain waits for the connection, as what it retains would else be older.
+//     retain waits for the connection, as what it retains would else be older, and
+//     is sent again if the connection breaks under it.
 //
 // One message in flight makes the order certain and limits duplicates to one
 // for each lost connection. It costs a round trip a message, which a device
@@ -82,7 +83,7 @@ type Stats struct {
 	Lost      uint64 // connections lost
 	LastError string // why there is no connection; empty when there is one
 	LiveSent  uint64
-	LiveLost  uint64 // live messages without a connection, or overtaken by a newer one
+	LiveLost  uint64 // live messages without a connection, broken off, or overtaken by a newer one
 	Denied    []string
 	Rival     string // why another client seems to use the client id; empty: none does
 }
@@ -117,6 +118,7 @@ type live struct {
 	topic   string
 	payload []byte
 	retain  bool
+	tries   int // under which the connection broke
 }
 
 // New checks nothing that the configuration has not checked already, but the
@@ -187,7 +189,7 @@ func (l *Link) Live(topic string, payload []byte, retain bool) {
 		l.stats.LiveLost++
 		return
 	}
-	m := live{topic, payload, retain}
+	m := live{topic: topic, payload: payload, retain: retain}
 	for i := range l.live {
 		if l.live[i].topic == topic {
 			l.live[i] = m

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -371,6 +373,99 @@ func TestRetainedLiveWaits(t *testing.T) {
 	require.Equal(t, byte(0), m.QoS)
 	require.Equal(t, []string{"new"}, s.On("image"))
 	require.Equal(t, uint64(1), l.Stats().LiveLost)
+}
+
+// TestRetainedLiveIsSentAgain plays a broker that resets the connection in the
+// middle of a picture, first less often than the link tries, then whenever it comes.
+func TestRetainedLiveIsSentAgain(t *testing.T) {
+	const large = 32 << 20 // bytes, more than the buffers between the two ends hold
+	var breaks atomic.Int64
+	got := make(chan *packets.PublishPacket, 100)
+	addr := fakeBroker(t, func(c net.Conn) {
+		defer c.Close()
+		packets.ReadPacket(c)
+		packets.NewControlPacket(packets.Connack).Write(c)
+		for {
+			var header [1]byte
+			if _, err := io.ReadFull(c, header[:]); err != nil {
+				return
+			}
+			const picture = packets.Publish<<4 | 1 // QoS 0, retained
+			if header[0] == picture && breaks.Add(-1) >= 0 {
+				return
+			}
+			p, err := packets.ReadPacket(io.MultiReader(bytes.NewReader(header[:]), c))
+			if err != nil {
+				return
+			}
+			if p, ok := p.(*packets.PublishPacket); ok {
+				got <- p
+				if p.Qos == 0 {
+					continue
+				}
+				ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+				ack.MessageID = p.MessageID
+				ack.Write(c)
+			}
+		}
+	})
+	until := func(topic string) *packets.PublishPacket {
+		t.Helper()
+		for deadline := time.After(brokertest.Patience); ; {
+			select {
+			case p := <-got:
+				if p.TopicName == topic {
+					return p
+				}
+			case <-deadline:
+				t.Fatal("waited in vain for ", topic)
+			}
+		}
+	}
+	l := start(t, addr, nil)
+	breaks.Store(liveTries - 1)
+	l.Live("image", make([]byte, large), true)
+	require.Len(t, until("image").Payload, large)
+	require.NoError(t, l.Flush(t.Context()))
+	require.Equal(t, uint64(1), l.Stats().LiveSent)
+	require.Zero(t, l.Stats().LiveLost)
+
+	breaks.Store(1000)
+	l.Live("image", make([]byte, large), true)
+	l.push(1)
+	until("vitedge/pi/cam/event")
+	require.Equal(t, int64(1000-liveTries), breaks.Load())
+	require.Equal(t, uint64(1), l.Stats().LiveLost)
+	require.Contains(t, l.log.String(), "gave up a message: the connection breaks whenever it is sent")
+}
+
+// TestRetainedLiveIsOvertaken: a picture that the connection broke under is not
+// sent again behind or in place of a newer one.
+func TestRetainedLiveIsOvertaken(t *testing.T) {
+	l, err := New(Options{URL: "mqtt://127.0.0.1"})
+	require.NoError(t, err)
+	take := func(payload string) live {
+		t.Helper()
+		m, ok := l.takeLive()
+		require.True(t, ok)
+		require.Equal(t, payload, string(m.payload))
+		return m
+	}
+	l.Live("image", []byte("old"), true)
+	m := take("old")
+	l.Live("other", []byte("x"), true)
+	l.written(m, io.EOF)
+	m = take("old") // before what came later
+	l.Live("image", []byte("new"), true)
+	l.written(m, io.EOF)
+	take("x")
+	m = take("new")
+	l.written(m, io.EOF)
+	l.Live("image", []byte("newest"), true)
+	take("newest")
+	_, ok := l.takeLive()
+	require.False(t, ok)
+	require.Equal(t, uint64(2), l.Stats().LiveLost)
 }
 
 // TestLiveKeepsTheNewest stalls the broker, so that live messages meet.

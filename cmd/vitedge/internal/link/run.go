@@ -179,7 +179,9 @@ func (l *Link) serve(ctx context.Context, c *connection) error {
 // sendOne sends the most urgent message and reports whether there was one.
 func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 	if m, ok := l.takeLive(); ok {
-		return true, c.publish(ctx, m.topic, 0, m.retain, m.payload)
+		err := c.publish(ctx, m.topic, 0, m.retain, m.payload)
+		l.written(m, err)
+		return true, err
 	}
 	if topic, payload, ok := l.takeStale(); ok {
 		// After an error the next connection publishes it again.
@@ -218,9 +220,35 @@ func (l *Link) takeLive() (live, bool) {
 	}
 	m := l.live[0]
 	l.live = append(l.live[:0], l.live[1:]...)
-	l.stats.LiveSent++
 	l.busy = true
 	return m, true
+}
+
+// liveTries is how often a live message is sent that the broker is to retain and
+// the connection breaks under. One that the broker answers by closing it, or that
+// is too much for the time that a write may take, would else keep all others from
+// going out.
+const liveTries = 3
+
+// written notes what became of a live message. One that the broker is to retain
+// waits for the next connection, unless a newer one of its topic does.
+func (l *Link) written(m live, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.stats.LiveSent++
+		return
+	}
+	m.tries++
+	newer := slices.ContainsFunc(l.live, func(o live) bool { return o.topic == m.topic })
+	if m.retain && !newer && m.tries < liveTries {
+		l.live = slices.Insert(l.live, 0, m)
+		return
+	}
+	l.stats.LiveLost++
+	if m.tries == liveTries {
+		l.o.Log.Warn("gave up a message: the connection breaks whenever it is sent", "topic", m.topic, "bytes", len(m.payload))
+	}
 }
 
 func (l *Link) takeStale() (topic string, payload []byte, ok bool) {
