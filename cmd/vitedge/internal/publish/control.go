@@ -165,7 +165,8 @@ func (c *Control) ignore(topic string) {
 // being retained.
 func (c *Control) Dropped() uint64 { return c.dropped.Load() }
 
-// Run obeys until ctx ends.
+// Run obeys until ctx ends. What waits then is not obeyed any more, but for
+// settings, and answered.
 func (c *Control) Run(ctx context.Context) error {
 	var birth <-chan time.Time
 	for {
@@ -178,7 +179,14 @@ func (c *Control) Run(ctx context.Context) error {
 			birth = nil
 			c.o.Link.Refresh()
 		case <-ctx.Done():
-			return nil
+			for {
+				select {
+				case m := <-c.inbox:
+					c.take(ctx, m)
+				default:
+					return nil
+				}
+			}
 		}
 	}
 }
@@ -288,7 +296,9 @@ func (cmd *Command) decode(d *json.Decoder) error {
 	return err
 }
 
-// command does what a command says.
+var errEnding = errors.New("the device is ending or starting anew; send it again")
+
+// command does what a command says, unless ctx has ended.
 func (c *Control) command(ctx context.Context, name string, payload []byte) (r CommandResult) {
 	r.Cmd = shorten(name)
 	fail := func(err error) CommandResult {
@@ -302,6 +312,9 @@ func (c *Control) command(ctx context.Context, name string, payload []byte) (r C
 	r.ID = cmd.ID
 	if cmd.Source != "" && !slices.Contains(c.o.Sources, cmd.Source) {
 		return fail(fmt.Errorf("there is no camera %q", shorten(cmd.Source)))
+	}
+	if ctx.Err() != nil {
+		return fail(errEnding)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.ActionTimeout)
 	defer cancel()
@@ -320,6 +333,9 @@ func (c *Control) command(ctx context.Context, name string, payload []byte) (r C
 		err = c.o.Actions.UpdateModel(ctx)
 	default:
 		err = errors.New("there is no such command")
+	}
+	if errors.Is(err, context.Canceled) { // ctx has ended meanwhile
+		err = errEnding
 	}
 	if err != nil {
 		return fail(err)

@@ -239,6 +239,37 @@ func TestBrokenStore(t *testing.T) {
 	require.Equal(t, Overrides{Enabled: &off}, s.Get("cam"))
 }
 
+// TestNothingIsLostAtTheEnd has messages wait while the last command is obeyed:
+// settings hold, and all commands are answered.
+func TestNothingIsLostAtTheEnd(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.o.Actions.Classify = func(ctx context.Context, src string) error {
+		cancel()
+		return fmt.Errorf("camera %s: %w", src, ctx.Err())
+	}
+	b.Handle(Inbound{Topic: "vitedge/pi/cmd/classify", Payload: []byte(`{"id":"1"}`)})
+	b.Handle(Inbound{Topic: "vitedge/pi/cmd/restart", Payload: []byte(`{"id":"2"}`)})
+	b.Handle(Inbound{Topic: "vitedge/pi/cam/threshold/set", Payload: []byte("0.25")})
+	b.Handle(Inbound{Topic: "vitedge/pi/cmd/update_model", Payload: []byte(`{"id":"3"}`)})
+	require.NoError(t, b.Run(ctx))
+
+	var got []CommandResult
+	for _, m := range b.link.on("vitedge/pi/cmd/result") {
+		var r CommandResult
+		require.NoError(t, json.Unmarshal([]byte(m.payload), &r))
+		got = append(got, r)
+	}
+	const ending = "the device is ending or starting anew; send it again"
+	require.Equal(t, []CommandResult{
+		{ID: "1", Cmd: "classify", Error: ending}, {ID: "2", Cmd: "restart", Error: ending}, {ID: "3", Cmd: "update_model", Error: ending},
+	}, got)
+	require.Equal(t, []string{"override cam"}, b.did)
+	store, err := OpenStore(b.store)
+	require.NoError(t, err)
+	require.Equal(t, 0.25, *store.Get("cam").Threshold)
+}
+
 func TestRetainedIsIgnored(t *testing.T) {
 	b := newBench(t)
 	for _, topic := range []string{"vitedge/pi/cmd/restart", "vitedge/pi/cam/enabled/set"} {
