@@ -35,9 +35,10 @@ func (d *daemon) actions() publish.Actions {
 		Restart:     func() { d.again.Do(func() { close(d.restart) }) },
 		UpdateModel: d.updateModel,
 		Settings:    func(src string) pipeline.Settings { return d.pipelines[src].Settings() },
-		Override: func(src string, o publish.Overrides) {
-			p := d.pipelines[src]
-			p.Set(o.Apply(p.Settings()))
+		Override: func(src string) {
+			d.mu.Lock() // a reload may be under way
+			defer d.mu.Unlock()
+			d.pipelines[src].Set(d.settings(src))
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -181,6 +182,28 @@ func TestReload(t *testing.T) {
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	s.UntilOn("vitedge/pi/cam/threshold/state", "0.25")
 	brokertest.Eventually(t, "the log", func() bool { return strings.Contains(d.output(), "the configuration was read again") })
+}
+
+// TestOverrideDuringReload: a setting that comes over MQTT after a reload has looked
+// for those, and before it has put its own into force, holds.
+func TestOverrideDuringReload(t *testing.T) {
+	d := newTestDaemon(t, append(colors(t, "mqtt://127.0.0.1:1", "red"), "--set", "state_dir="+t.TempDir())...)
+	d.mu.Lock()
+	before := d.settings("cam")
+	low := 0.25
+	require.NoError(t, d.store.Put("cam", publish.Overrides{Threshold: &low}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.actions().Override("cam")
+	}()
+	for range 1000 {
+		runtime.Gosched() // without the lock it would be done now
+	}
+	d.pipelines["cam"].Set(before)
+	d.mu.Unlock()
+	<-done
+	require.Equal(t, low, d.pipelines["cam"].Settings().Threshold)
 }
 
 // TestReloadDuringRestart: SIGHUP, which by default ends a program, ends none

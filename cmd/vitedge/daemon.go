@@ -223,7 +223,8 @@ func (d *daemon) newPipeline(name string) *pipeline.Pipeline {
 	})
 }
 
-// settings are those of the configuration with what was changed over MQTT.
+// settings are those of the configuration with what was changed over MQTT. Once
+// the daemon runs d.mu is held until they are in force.
 func (d *daemon) settings(name string) pipeline.Settings {
 	decide := d.current.Decide
 	return d.store.Get(name).Apply(pipeline.Settings{

@@ -64,7 +64,7 @@ type Actions struct {
 	Restart     func() // returns at once
 	UpdateModel func(ctx context.Context) error
 	Settings    func(src string) pipeline.Settings
-	Override    func(src string, o Overrides)
+	Override    func(src string) // takes what the Store has of it
 }
 
 // ControlOptions make a Control.
@@ -88,6 +88,8 @@ type Control struct {
 	inbox   chan Inbound
 	rate    bucket
 	dropped atomic.Uint64
+
+	publishing sync.Mutex // of settings
 
 	mu      sync.Mutex
 	ignored []string // topics whose retained messages were logged
@@ -366,11 +368,16 @@ func (c *Control) set(src, name string, payload []byte) error {
 	if err := o.set(name, string(payload)); err != nil {
 		return err
 	}
-	c.o.Actions.Override(src, o)
-	return c.o.Store.Put(src, o)
+	err := c.o.Store.Put(src, o) // it holds now, written or not
+	c.o.Actions.Override(src)
+	return err
 }
 
+// publishSettings publishes those of a camera. Of two at once the last has what is
+// in force.
 func (c *Control) publishSettings(src string) {
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
 	s := c.o.Actions.Settings(src)
 	for _, name := range settingNames {
 		c.o.Link.Retain(c.o.Topics.Setting(src, name), []byte(settingValue(name, s)))

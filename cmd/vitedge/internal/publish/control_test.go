@@ -49,8 +49,8 @@ func newBench(t testing.TB) *bench {
 			Restart:     func() { did("restart") },
 			UpdateModel: func(context.Context) error { did("update"); return nil },
 			Settings:    func(src string) pipeline.Settings { return b.settings[src] },
-			Override: func(src string, o Overrides) {
-				b.settings[src] = o.Apply(b.settings[src])
+			Override: func(src string) {
+				b.settings[src] = store.Get(src).Apply(b.settings[src])
 				did("override %s", src)
 			},
 		},
