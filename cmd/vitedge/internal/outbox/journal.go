@@ -330,6 +330,9 @@ func (j *Journal) Run(done <-chan struct{}) {
 		case <-ticker.C:
 			j.tick()
 		case <-done:
+			j.q.mu.Lock()
+			j.retry = time.Time{} // the last chance
+			j.q.mu.Unlock()
 			j.tick()
 			j.q.mu.Lock()
 			defer j.q.mu.Unlock()

@@ -372,6 +372,24 @@ func TestRunSyncsAndCloses(t *testing.T) {
 	crash(j)
 }
 
+// TestRoomAtTheEnd: a file that could not be written, and is not to be tried again
+// for a while, is tried when Run ends.
+func TestRoomAtTheEnd(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "state")
+	require.NoError(t, os.Symlink("/proc/nothing", parent))
+	path := filepath.Join(parent, "outbox")
+	q, j := open(t, path, 10, 1<<20)
+	q.Push(message(1))
+	j.retry = time.Now().Add(time.Hour)
+	require.NoError(t, os.Remove(parent))
+	done := make(chan struct{})
+	close(done)
+	j.Run(done)
+	q, j = open(t, path, 10, 1<<20)
+	require.Equal(t, []string{"1"}, drain(q))
+	crash(j)
+}
+
 // TestNilJournal is what a queue has that keeps nothing.
 func TestNilJournal(t *testing.T) {
 	var j *Journal
