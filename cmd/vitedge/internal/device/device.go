@@ -10,11 +10,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"vitedge/cmd/vitedge/internal/wholefile"
 )
 
 // FS is the root of the kernel's files, "/" but in tests.
@@ -39,17 +42,16 @@ func (root FS) ID(stateDir string) (string, error) {
 		return name(h.Sum(nil)), nil
 	}
 	path := filepath.Join(stateDir, "device-id")
-	if data, err := os.ReadFile(path); err == nil {
-		if id := strings.TrimSpace(string(data)); strings.HasPrefix(id, "vitedge-") && len(id) == len("vitedge-")+12 {
-			return id, nil
-		}
+	data, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(data)); strings.HasPrefix(id, "vitedge-") && len(id) == len("vitedge-")+12 {
+		return id, nil
 	}
 	seed := make([]byte, 6)
 	rand.Read(seed) // never fails, see its documentation
 	id := name(seed)
-	err := os.MkdirAll(stateDir, 0o700)
-	if err == nil {
-		err = os.WriteFile(path, []byte(id+"\n"), 0o600)
+	if err == nil || errors.Is(err, os.ErrNotExist) { // else a name may be there
+		// Half of it after a power cut would be another device at the next start.
+		err = wholefile.Write(path, []byte(id+"\n"))
 	}
 	if err != nil {
 		return "", fmt.Errorf("this machine has no /etc/machine-id, and a name of its own cannot be kept: %w; set device.id", err)

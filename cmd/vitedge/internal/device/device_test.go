@@ -3,6 +3,7 @@ package device
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,32 @@ func TestIDWithoutMachineID(t *testing.T) {
 	require.Equal(t, id, again)
 
 	_, err = FS(t.TempDir()).ID("/proc/nothing/can/be/made/here")
+	require.ErrorContains(t, err, "set device.id")
+}
+
+// TestIDIsWrittenWhole: a new name takes the place of a file with half of one, and
+// is not written into it.
+func TestIDIsWrittenWhole(t *testing.T) {
+	state := t.TempDir()
+	path, kept := filepath.Join(state, "device-id"), filepath.Join(state, "kept")
+	require.NoError(t, os.WriteFile(path, []byte("vitedge-0123"), 0o600))
+	require.NoError(t, os.Link(path, kept))
+	id, err := FS(t.TempDir()).ID(state)
+	require.NoError(t, err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, id+"\n", string(data))
+	data, err = os.ReadFile(kept)
+	require.NoError(t, err)
+	require.Equal(t, "vitedge-0123", string(data))
+}
+
+// TestIDThatCannotBeRead: a name that may be there is not replaced.
+func TestIDThatCannotBeRead(t *testing.T) {
+	state := t.TempDir()
+	require.NoError(t, os.Symlink("device-id", filepath.Join(state, "device-id"))) // to itself
+	_, err := FS(t.TempDir()).ID(state)
+	require.ErrorIs(t, err, syscall.ELOOP)
 	require.ErrorContains(t, err, "set device.id")
 }
 

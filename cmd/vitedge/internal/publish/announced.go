@@ -7,6 +7,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"vitedge/cmd/vitedge/internal/wholefile"
 )
 
 // Announced is what a device leaves with its broker: the topics on which it
@@ -71,7 +73,7 @@ func (a Announced) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(data, '\n'))
+	return wholefile.Write(path, append(data, '\n'))
 }
 
 // Equal reports whether a and b are the same.

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"vitedge/cmd/vitedge/internal/pipeline"
+	"vitedge/cmd/vitedge/internal/wholefile"
 )
 
 // Names of the settings that can be changed over MQTT, one topic each.
@@ -173,7 +173,7 @@ func (s *Store) Put(src string, o Overrides) error {
 func (s *Store) write() error {
 	data, err := json.MarshalIndent(s.sources, "", "  ")
 	if err == nil {
-		err = writeFile(s.path, append(data, '\n'))
+		err = wholefile.Write(s.path, append(data, '\n'))
 	}
 	s.failure = ""
 	if err != nil {
@@ -200,42 +200,6 @@ func (s *Store) Failure() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
-}
-
-// writeFile replaces the file at path whole or not at all.
-func writeFile(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func isSetting(name string) bool { return slices.Contains(settingNames, name) }
