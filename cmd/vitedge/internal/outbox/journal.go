@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"vitedge/cmd/vitedge/internal/wholefile"
 )
 
 // A journal is an append-only file of records, all integers little-endian:
@@ -62,6 +64,7 @@ const minPause, maxPause = time.Second, time.Minute
 // that cannot be read is an error, and is left alone.
 func OpenJournal(q *Queue, path string, log *slog.Logger) (*Journal, error) {
 	j := &Journal{path: path, log: log, q: q}
+	wholefile.Clean(path)
 	messages, next, err := restore(path)
 	if errors.Is(err, errNotJournal) {
 		aside := path + ".bad"
@@ -246,7 +249,7 @@ func (j *Journal) rewrite() (err error) {
 	if err := os.MkdirAll(filepath.Dir(j.path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*.tmp")
+	f, err := wholefile.Temp(j.path)
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,18 @@ func TestRemovalShrinks(t *testing.T) {
 	}
 }
 
+// TestCutWhileShrinking leaves what a power cut leaves of a file that was being
+// written anew.
+func TestCutWhileShrinking(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outbox")
+	require.NoError(t, os.WriteFile(path+".123.tmp", []byte(magic), 0o600))
+	_, j := open(t, path, 100, 1<<20)
+	crash(j)
+	files, err := filepath.Glob(path + "*")
+	require.NoError(t, err)
+	require.Equal(t, []string{path}, files)
+}
+
 // TestRestoreIsBounded opens a journal with a smaller queue than wrote it.
 func TestRestoreIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "outbox")

@@ -142,6 +142,7 @@ func TestSettingsPersist(t *testing.T) {
 	require.Equal(t, "OFF", states[len(states)-1].payload)
 	require.Empty(t, b.link.on("vitedge/pi/cmd/result"))
 
+	require.NoError(t, os.WriteFile(b.store+".123.tmp", nil, 0o600)) // as after a power cut
 	store, err := OpenStore(b.store)
 	require.NoError(t, err)
 	changed := pipeline.Settings{Enabled: true, Threshold: 0.9, Interval: time.Second}

@@ -125,6 +125,7 @@ const maxStore = 1 << 20
 // be used is an error; the store then starts empty and works all the same.
 func OpenStore(path string) (*Store, error) {
 	s := &Store{path: path, sources: make(map[string]Overrides)}
+	wholefile.Clean(path)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return s, nil

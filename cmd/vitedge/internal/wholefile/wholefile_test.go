@@ -43,3 +43,19 @@ func TestWriteFails(t *testing.T) {
 	require.Equal(t, []string{"in the way"}, files(t, path))
 	require.Error(t, Write("/proc/nothing/a", nil))
 }
+
+func TestClean(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a]") // no pattern
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	path := filepath.Join(dir, "a")
+	f, err := Temp(path)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	for _, name := range []string{"a", "a.bad", "b.1.tmp", "tmp"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.Len(t, files(t, dir), 5)
+	Clean(path)
+	require.Equal(t, []string{"a", "a.bad", "b.1.tmp", "tmp"}, files(t, dir))
+	Clean("/nonexistent/a")
+}
