@@ -77,6 +77,22 @@ func TestCleanupWithoutABroker(t *testing.T) {
 	require.Contains(t, stderr, "mqtt.url is empty")
 }
 
+// TestCleanupAfterAPowerCut: a broker that has not seen the daemon go has it as
+// online for as long as it does not come again.
+func TestCleanupAfterAPowerCut(t *testing.T) {
+	b := brokertest.Start(t)
+	s := b.Subscribe("#")
+	s.Publish("vitedge/pi/availability", "online", true)
+	s.Publish("vitedge/pi/cam/state", "{}", true)
+	args := []string{"mqtt", "cleanup", "--broker", b.URL(), "--set", "device.id=pi"}
+	code, _, stderr := execute(args...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "use --force if it is not, as after a power cut")
+	code, stdout, stderr := execute(append(args, "--force")...)
+	require.Zero(t, code, stderr)
+	require.Equal(t, "removed vitedge/pi/availability\nremoved vitedge/pi/cam/state\n", stdout)
+}
+
 // TestSettingsOverMQTT switches the camera off, and finds it off after a
 // restart by command.
 func TestSettingsOverMQTT(t *testing.T) {

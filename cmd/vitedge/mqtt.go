@@ -37,11 +37,13 @@ func newCleanup() *cobra.Command {
 		Short: "Remove this device from the broker and from Home Assistant",
 		Long: `Cleanup removes every message that the broker retains for this device, its
 description for Home Assistant among them, so that its entities vanish. Stop the
-daemon first: it would publish them again.`,
+daemon first: it would publish them again. A broker that lost power together
+with the daemon may take it for online ever after; --force removes all the same.`,
 		Example: "  systemctl stop vitedge && vitedge mqtt cleanup --config /etc/vitedge/vitedge.yaml",
 		Args:    noArgs,
 	}
 	flags := addConfigFlags(cmd.Flags())
+	force := cmd.Flags().Bool("force", false, "also if the broker takes the daemon for online")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, _, err := flags.load()
 		if err != nil {
@@ -49,7 +51,7 @@ daemon first: it would publish them again.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), cleanupTime)
 		defer cancel()
-		return cleanup(ctx, cfg, cmd.OutOrStdout())
+		return cleanup(ctx, cfg, *force, cmd.OutOrStdout())
 	}
 	return cmd
 }
@@ -58,8 +60,9 @@ daemon first: it would publish them again.`,
 const cleanupTime = 30 * time.Second
 
 // cleanup empties every retained topic below the base topic, and the
-// description for Home Assistant.
-func cleanup(ctx context.Context, cfg *config.Config, w io.Writer) error {
+// description for Home Assistant, unless the broker takes the daemon for online and
+// force is false.
+func cleanup(ctx context.Context, cfg *config.Config, force bool, w io.Writer) error {
 	if cfg.MQTT.URL == "" {
 		return configError{errors.New("mqtt.url is empty: there is no broker to clean up")}
 	}
@@ -122,8 +125,8 @@ func cleanup(ctx context.Context, cfg *config.Config, w io.Writer) error {
 	slices.Sort(found)
 	topicsFound, stillOnline := slices.Compact(found), online
 	mu.Unlock()
-	if stillOnline {
-		return fmt.Errorf("the daemon of %s is running and would publish everything again; stop it first", id)
+	if stillOnline && !force {
+		return fmt.Errorf("the daemon of %s is running and would publish everything again; stop it first, or use --force if it is not, as after a power cut", id)
 	}
 	for _, topic := range topicsFound {
 		l.Retain(topic, nil)
