@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -102,15 +103,21 @@ func (p *demoProcess) until(pattern string) []string {
 	return found
 }
 
-// interrupt ends it as Ctrl-C does.
-func (p *demoProcess) interrupt() (stdout, stderr string) {
+// wait waits for its end.
+func (p *demoProcess) wait() {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(os.Interrupt))
 	select {
 	case <-p.done:
 	case <-time.After(brokertest.Patience):
 		p.t.Fatal("the demo does not end")
 	}
+}
+
+// interrupt ends it as Ctrl-C does.
+func (p *demoProcess) interrupt() (stdout, stderr string) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(os.Interrupt))
+	p.wait()
 	stdout, stderr = p.printed()
 	require.Zero(p.t, p.cmd.ProcessState.ExitCode(), stderr)
 	return stdout, stderr
@@ -210,7 +217,7 @@ func TestDemoPortInUse(t *testing.T) {
 	p.interrupt()
 
 	p = startDemoOnPort(t, nil, "--http", config.Default().HTTP.Listen) // somebody wants this one
-	<-p.done
+	p.wait()
 	require.Equal(t, exitFailure, p.cmd.ProcessState.ExitCode())
 	_, stderr = p.printed()
 	require.Contains(t, stderr, "127.0.0.1:8780")
@@ -299,12 +306,12 @@ func TestDemoReaderGoes(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	require.NoError(t, cmd.Start())
+	timer := time.AfterFunc(brokertest.Patience, func() { cmd.Process.Kill() })
+	defer timer.Stop()
 	w.Close()
 	_, err = r.Read(make([]byte, 100))
 	require.NoError(t, err)
 	r.Close()
-	timer := time.AfterFunc(brokertest.Patience, func() { cmd.Process.Kill() })
-	defer timer.Stop()
 	require.NoError(t, cmd.Wait(), stderr.String())
 	left, err := os.ReadDir(tmp)
 	require.NoError(t, err)
@@ -318,8 +325,10 @@ func TestDemoDiskFull(t *testing.T) {
 		t.Skip("there is no /dev/full")
 	}
 	defer full.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), brokertest.Patience)
+	defer cancel()
 	var stderr bytes.Buffer
-	require.Equal(t, exitFailure, run(t.Context(), []string{"demo", "--http", "127.0.0.1:0"}, full, &stderr))
+	require.Equal(t, exitFailure, run(ctx, []string{"demo", "--http", "127.0.0.1:0"}, full, &stderr))
 	require.Contains(t, stderr.String(), "vitedge: messages cannot be printed: ")
 	require.Contains(t, stderr.String(), "no space left on device")
 }
@@ -329,7 +338,7 @@ func TestDemoTerminated(t *testing.T) {
 	p := startDemo(t, nil)
 	p.until("cam/prediction")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	<-p.done
+	p.wait()
 	require.Zero(t, p.cmd.ProcessState.ExitCode())
 }
 

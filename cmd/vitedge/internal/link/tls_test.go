@@ -169,7 +169,12 @@ func TestRefusals(t *testing.T) {
 		l := start(t, addr, nil)
 		l.reason(want)
 		for range 5 {
-			require.Equal(t, byte(4), <-versions)
+			select {
+			case version := <-versions:
+				require.Equal(t, byte(4), version)
+			case <-time.After(brokertest.Patience):
+				t.Fatal("it does not try again")
+			}
 		}
 		l.finish()
 	}
