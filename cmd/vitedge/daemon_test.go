@@ -54,12 +54,16 @@ func (p *process) output() string {
 	return p.out.String()
 }
 
-// startDaemon runs "vitedge run" with args until the test ends.
+// startDaemon runs "vitedge run" with args until the test ends. Of the variables
+// that configure it only that of the kernel comes from outside.
 func startDaemon(t testing.TB, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--set", "state_dir=" + t.TempDir()}, args...)...)
-	p.cmd.Env = append(append(os.Environ(), asCommand+"=1"), environ...)
+	outside := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "VITEDGE_") && !strings.HasPrefix(v, "VITEDGE_KERNEL=")
+	})
+	p.cmd.Env = append(append(outside, asCommand+"=1"), environ...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	require.NoError(t, p.cmd.Start())
 	go func() {
