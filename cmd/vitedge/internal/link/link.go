@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,11 +96,14 @@ type Link struct {
 	address string
 	secure  bool
 	wake    chan struct{}
-	poison  poison // belongs to Run
+
+	poison   poison // belongs to Run, as the next does
+	unproven string // the topic of a live message that nothing acknowledged came after
 
 	mu       sync.Mutex
 	retained []*retained // in the order in which they were first published
 	live     []live
+	muted    []string // topics of live messages that are not sent any more
 	stats    Stats
 	busy     bool        // a live or retained message is on its way
 	logged   string      // the last complaint
@@ -185,7 +189,7 @@ func (l *Link) Send(m outbox.Message) {
 func (l *Link) Live(topic string, payload []byte, retain bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stats.Connected && !retain {
+	if !l.stats.Connected && !retain || slices.Contains(l.muted, topic) {
 		l.stats.LiveLost++
 		return
 	}

@@ -37,7 +37,8 @@ func TestSuspect(t *testing.T) {
 }
 
 // TestPoison plays a broker that closes the connection for every message on
-// forbidden topics: the others go out all the same.
+// forbidden topics: the others go out all the same. Live messages, which are not
+// acknowledged, are told from those that are on their way behind them.
 func TestPoison(t *testing.T) {
 	got := make(chan string, 100)
 	addr := fakeBroker(t, func(c net.Conn) {
@@ -62,6 +63,7 @@ func TestPoison(t *testing.T) {
 		}
 	})
 	log := &logBuffer{}
+	const forbidden = "forbidden/prediction"
 	q := outbox.New(10, 64<<10)
 	l, err := New(Options{
 		URL: "mqtt://" + addr, ClientID: "pi", Availability: availability, Keepalive: 30 * time.Second, PingTimeout: 10 * time.Second,
@@ -79,6 +81,10 @@ func TestPoison(t *testing.T) {
 		defer close(done)
 		l.Run(ctx)
 	}()
+	brokertest.Eventually(t, "the forbidden predictions to be given up", func() bool {
+		l.Live(forbidden, []byte("x"), false)
+		return strings.Contains(log.String(), "topic="+forbidden)
+	})
 	for deadline := time.After(brokertest.Patience); ; {
 		select {
 		case topic := <-got:

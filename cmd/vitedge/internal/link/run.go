@@ -150,6 +150,7 @@ func (l *Link) serve(ctx context.Context, c *connection) error {
 		}
 		sent, err := l.sendOne(hard, c)
 		if err != nil {
+			l.blame(err)
 			// Without a DISCONNECT: the broker is to publish the will.
 			c.guard.abort()
 			if hard.Err() != nil {
@@ -170,6 +171,7 @@ func (l *Link) serve(ctx context.Context, c *connection) error {
 		case <-l.o.Outbox.Ready():
 		case <-ctx.Done():
 		case <-c.lost:
+			l.blame(c.err)
 			return c.err
 		}
 	}
@@ -179,6 +181,7 @@ func (l *Link) serve(ctx context.Context, c *connection) error {
 // sendOne sends the most urgent message and reports whether there was one.
 func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 	if m, ok := l.takeLive(); ok {
+		l.unproven = m.topic
 		err := c.publish(ctx, m.topic, 0, m.retain, m.payload)
 		l.written(m, err)
 		return true, err
@@ -186,7 +189,7 @@ func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 	if topic, payload, ok := l.takeStale(); ok {
 		// After an error the next connection publishes it again.
 		err := c.publish(ctx, topic, 1, true, payload)
-		if l.poison.suspect(topic, err) {
+		if l.suspect(topic, err) {
 			l.condemn(topic)
 		} else if err == nil && len(payload) == 0 {
 			l.forget(topic)
@@ -198,13 +201,13 @@ func (l *Link) sendOne(ctx context.Context, c *connection) (bool, error) {
 		return false, nil
 	}
 	if err := c.publish(ctx, m.Topic, 1, m.Retain, m.Payload); err != nil {
-		if l.poison.suspect(m.Topic, err) {
+		if l.suspect(m.Topic, err) {
 			l.o.Outbox.Drop(m)
 			l.o.Log.Error("dropped a message: the broker closes the connection whenever it gets it", "topic", m.Topic, "bytes", len(m.Payload))
 		}
 		return true, err
 	}
-	l.poison.suspect(m.Topic, nil)
+	l.suspect(m.Topic, nil)
 	l.o.Outbox.Ack(m)
 	if m.Retain {
 		l.delivered(m.Topic, m.Payload)
@@ -318,6 +321,31 @@ func (l *Link) forget(topic string) {
 // silent notes an end without a farewell.
 func (l *Link) silent(err error) {
 	l.o.Log.Warn("left without a word, the broker will publish the will", "reason", explain(err))
+}
+
+// suspect notes what became of a message with QoS 1. Acknowledged, it shows that
+// the broker took the live message before it, too; else that one may be why.
+func (l *Link) suspect(topic string, err error) bool {
+	if err == nil && l.unproven != "" {
+		l.poison.suspect(l.unproven, nil)
+		l.unproven = ""
+	}
+	return l.unproven == "" && l.poison.suspect(topic, err)
+}
+
+// blame notes that the connection broke after a live message that the broker may
+// have closed it for.
+func (l *Link) blame(err error) {
+	topic := l.unproven
+	l.unproven = ""
+	if topic == "" || !l.poison.suspect(topic, err) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.muted = append(l.muted, topic)
+	l.live = slices.DeleteFunc(l.live, func(m live) bool { return m.topic == topic })
+	l.o.Log.Error("gave up a topic until the next start: the broker closes the connection whenever it gets it; may this client publish it?", "topic", topic)
 }
 
 // condemn gives up a retained topic.
