@@ -73,6 +73,8 @@ func (d *daemon) photograph(r *pipeline.Result) {
 // reload reads the configuration again, puts into force what can be, and says
 // what cannot.
 func (d *daemon) reload() (detail string, err error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	next, warnings, err := d.load()
 	if err != nil {
 		return "", err

@@ -57,6 +57,8 @@ type daemon struct {
 	mu      sync.Mutex
 	current *config.Config // with what reload has changed; another one each time
 
+	reloading sync.Mutex // so that of two reloads the later has read the newer files
+
 	restart chan struct{} // closed when a restart is wanted
 	again   sync.Once
 }
