@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"vitedge/quant"
 )
 
 // writerFunc calls itself before the first byte.
@@ -42,4 +44,24 @@ func TestSourceCutShort(t *testing.T) {
 		var none []int
 		_ = catchFault(func() error { return os.Chdir(string(rune(none[len(left)]))) }) // a bug of ours
 	})
+}
+
+// So does one that is cut short while verify's workers load it.
+func TestFloatCutShort(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, writeViT(dir))
+	require.NoError(t, writePictures(dir, 1))
+	out := filepath.Join(dir, "out.int8")
+	code, _, stderr := execute(dir, out)
+	require.Zero(t, code, stderr)
+	int8, err := quant.Open(out, quant.Options{})
+	require.NoError(t, err)
+	defer int8.Close()
+	float, err := quant.Open(dir, quant.Options{})
+	require.NoError(t, err)
+	defer float.Close()
+	require.NoError(t, os.Truncate(filepath.Join(dir, "model.safetensors"), 0))
+	pictures := []picture{{path: filepath.Join(dir, "0.jpg"), class: -1}}
+	_, err = comparePictures(context.Background(), float, int8, pictures, func(int) {})
+	require.EqualError(t, err, "a file that was being read has been cut short, or its disk fails")
 }

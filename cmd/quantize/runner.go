@@ -132,26 +132,28 @@ func comparePictures(ctx context.Context, float, int8 *quant.Checkpoint, picture
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(2, runtime.GOMAXPROCS(0), len(pictures)) {
 		g.Go(func() error {
-			r, err := newRunner(float, int8)
-			if err != nil {
-				return err
-			}
-			defer r.close()
-			for i := take(); i < len(pictures); i = take() {
-				if ctx.Err() != nil {
-					return ctx.Err()
+			return catchFault(func() error { // float weights are read where the file is mapped
+				r, err := newRunner(float, int8)
+				if err != nil {
+					return err
 				}
-				if unreadable[i] = r.load(pictures[i].path); unreadable[i] == nil {
-					if results[i], layers[i], err = r.compare(pictures[i].class, measuresLayers(i, len(pictures))); err != nil {
-						return fmt.Errorf("%s: %w", pictures[i].path, err)
+				defer r.close()
+				for i := take(); i < len(pictures); i = take() {
+					if ctx.Err() != nil {
+						return ctx.Err()
 					}
+					if unreadable[i] = r.load(pictures[i].path); unreadable[i] == nil {
+						if results[i], layers[i], err = r.compare(pictures[i].class, measuresLayers(i, len(pictures))); err != nil {
+							return fmt.Errorf("%s: %w", pictures[i].path, err)
+						}
+					}
+					mu.Lock()
+					done++
+					progress(done)
+					mu.Unlock()
 				}
-				mu.Lock()
-				done++
-				progress(done)
-				mu.Unlock()
-			}
-			return nil
+				return nil
+			})
 		})
 	}
 	var c comparison
