@@ -114,6 +114,24 @@ func TestOtherTasks(t *testing.T) {
 	require.ErrorContains(t, err, `no classification head: tensor "head.weight" is missing`)
 }
 
+// An average of PyTorch's, as torchvision's scripts save it, has the number of its
+// models beside the weights of any family.
+func TestAveragedModel(t *testing.T) {
+	for _, plain := range []*model{timmModel(tinyConfig), huggingFaceModel(tinyConfig, "vit.")} {
+		m := &model{tensors: map[string]Tensor{}, files: plain.files}
+		for name, tensor := range plain.tensors {
+			tensor.Name = "module." + name
+			m.tensors[tensor.Name] = tensor
+		}
+		m.tensors["n_averaged"] = Tensor{Name: "n_averaged", DType: I64, Shape: []int{}, Data: make([]byte, 8)}
+		_, err := m.open(t, Options{})
+		require.NoError(t, err)
+		m.tensors["n_averaged"] = float32Tensor("n_averaged", []int{1}, []float32{1})
+		_, err = m.open(t, Options{})
+		require.ErrorContains(t, err, `tensor "n_averaged" [1] is no part of a plain ViT`)
+	}
+}
+
 // JAX's files hold the optimizer beside the weights.
 func TestStripOptimizer(t *testing.T) {
 	s := newSource("NumPy")

@@ -96,12 +96,16 @@ func (fam *family) take(s *source, c Config, p positionTable, f positionFilter) 
 		return nil, err
 	}
 	for _, a := range s.arrays {
-		if !t.used[a.name] && !fam.unused(a.name) {
+		if !t.used[a.name] && !fam.unused(a.name) && !isAverageCount(a) {
 			return nil, fmt.Errorf("%w: tensor %q %v is no part of a plain ViT", errUnknown, a.name, a.shape)
 		}
 	}
 	return weights, oneKind(weights)
 }
+
+// isAverageCount reports how many models an average is of, which
+// torch.optim.swa_utils.AveragedModel keeps beside the weights.
+func isAverageCount(a array) bool { return a.name == "n_averaged" && len(a.shape) == 0 }
 
 // weight finds the tensor of a spec and checks it.
 func (t *taker) weight(s spec) (weight, error) {
