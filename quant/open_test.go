@@ -342,7 +342,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"preprocessing is no JSON", hf(), file("preprocessor_config.json", "[]"), "preprocessor_config.json: "},
 		{"no resize", hf(), set("preprocessor_config.json", "do_resize", false), "preprocessor_config.json: do_resize is false"},
 		{"oblong size", hf(), set("preprocessor_config.json", "size", map[string]int{"height": 8, "width": 9}), "size is {Height:8 Width:9"},
-		{"negative size", hf(), set("preprocessor_config.json", "size", -8), "size is {Height:-8"},
+		{"negative size", hf(), set("preprocessor_config.json", "size", -8), "size is {Height:0 Width:0 Shortest:-8"},
 		{"size of text", hf(), set("preprocessor_config.json", "size", "big"), "preprocessor_config.json: size: "},
 		{"crop size", hf(), set("preprocessor_config.json", "crop_size", 9), "crop_size is 9 by 9, but the tensors are for 8"},
 		{"no crop", hf(), set("preprocessor_config.json", "do_center_crop", false), "size is shortest_edge 10 without a crop"},
@@ -409,6 +409,10 @@ func TestReadPreprocessDefaults(t *testing.T) {
 		`{"image_processor_type": "DeiTImageProcessor", "resample": 1}`:                                                  {Resize: Resize{Squash, 256}, Interpolation: Lanczos, Mean: half, Std: half},
 		`{"size": {"longest_edge": 240}, "do_center_crop": true, "resample": 0}`:                                         {Resize: Resize{LongestEdge, 240}, Interpolation: Nearest}, // the same
 		`{"image_processor_type": "BitImageProcessorFast", "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}`: {Resize: Resize{ShortestEdge, 224}, Interpolation: Bicubic, Mean: half, Std: half},
+		`{"image_processor_type": "BitImageProcessor", "size": 240, "crop_size": 224}`:                                   {Resize: Resize{ShortestEdge, 240}, Interpolation: Bicubic, Mean: clipDefaults.mean, Std: clipDefaults.std},
+		`{"feature_extractor_type": "CLIPFeatureExtractor", "size": 224, "crop_size": 224}`:                              {Resize: Resize{ShortestEdge, 224}, Interpolation: Bicubic, Mean: clipDefaults.mean, Std: clipDefaults.std},
+		`{"image_processor_type": "ViTImageProcessorFast", "size": null, "crop_size": null}`:                             {Resize: Resize{Squash, 224}, Interpolation: Bilinear, Mean: half, Std: half},
+		`{"image_processor_type": "DeiTImageProcessor", "crop_size": null}`:                                              {Resize: Resize{Squash, 256}, Interpolation: Bicubic, Mean: half, Std: half},
 		`{"size": {"height": 224, "width": 224}, "do_normalize": false}`:                                                 {Resize: Resize{Squash, 224}, Std: [3]float32{1, 1, 1}}, // of an unknown processor
 	} {
 		c := &Checkpoint{Config: Config{ImageSize: 224}}

@@ -23,8 +23,8 @@ type processor struct {
 	Std          []float32       `json:"image_std,omitempty"`
 }
 
-// imageSize is how transformers writes a size: a number, which its ViT and
-// DeiT processors take as both sides, or named sides.
+// imageSize is how transformers writes a size: a number, which stands for both
+// sides or the shortest edge, or named sides.
 type imageSize struct {
 	Height   int `json:"height,omitempty"`
 	Width    int `json:"width,omitempty"`
@@ -35,14 +35,21 @@ type imageSize struct {
 // resamples are Pillow's filters by their numbers.
 var resamples = map[int]Interpolation{0: Nearest, 1: Lanczos, 2: Bilinear, 3: Bicubic}
 
-func parseImageSize(text json.RawMessage) (s imageSize, err error) {
+// parseImageSize takes a number as the shortest edge or as both sides.
+func parseImageSize(text json.RawMessage, shortest bool) (s imageSize, err error) {
 	var n int
-	if unmarshalJSON(text, &n) == nil {
-		return imageSize{Height: n, Width: n}, nil
+	if unmarshalJSON(text, &n) != nil {
+		err = unmarshalJSON(text, &s)
+		return s, err
 	}
-	err = unmarshalJSON(text, &s)
-	return s, err
+	if shortest {
+		return imageSize{Shortest: n}, nil
+	}
+	return imageSize{Height: n, Width: n}, nil
 }
+
+// isNull is JSON's null, which means what an absent value means.
+func isNull(text json.RawMessage) bool { return text == nil || string(text) == "null" }
 
 // resize is the Resize that the size means.
 func (s imageSize) resize() (Resize, error) {
@@ -58,7 +65,7 @@ func (s imageSize) resize() (Resize, error) {
 }
 
 // processorDefaults is what transformers' processors do where a file does not
-// say. Sources: transformers/models/{vit,deit,bit}/image_processing_*.py.
+// say. Sources: transformers/models/{vit,deit,bit,clip}/image_processing_*.py.
 type processorDefaults struct {
 	resize        Resize
 	crop          bool
@@ -68,11 +75,15 @@ type processorDefaults struct {
 
 var half = [3]float32{0.5, 0.5, 0.5}
 
+// clipDefaults are of CLIP, whose processor BiT's is a copy of.
+var clipDefaults = processorDefaults{Resize{ShortestEdge, 224}, true, Bicubic,
+	[3]float32{0.48145466, 0.4578275, 0.40821073}, [3]float32{0.26862954, 0.26130258, 0.27577711}}
+
 var processors = map[string]processorDefaults{
 	"ViT":  {Resize{Squash, 224}, false, Bilinear, half, half},
 	"DeiT": {Resize{Squash, 256}, true, Bicubic, half, half},
-	"Bit": {Resize{ShortestEdge, 224}, true, Bicubic,
-		[3]float32{0.48145466, 0.4578275, 0.40821073}, [3]float32{0.26862954, 0.26130258, 0.27577711}},
+	"Bit":  clipDefaults,
+	"CLIP": clipDefaults,
 }
 
 // readPreprocess takes what a preprocessor_config.json says. What it leaves
@@ -95,8 +106,8 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 		return fmt.Errorf("do_resize is false; pictures have every size")
 	}
 	resize, where := defaults.resize, isDefault
-	if r.Size != nil {
-		size, err := parseImageSize(r.Size)
+	if !isNull(r.Size) {
+		size, err := parseImageSize(r.Size, defaults.resize.Mode == ShortestEdge)
 		if err != nil {
 			return fmt.Errorf("size: %w", err)
 		}
@@ -108,7 +119,7 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 	if err := readCrop(c, r, defaults, resize, from); err != nil {
 		return err
 	}
-	if r.Size != nil || known {
+	if !isNull(r.Size) || known {
 		p.Resize = resize
 		c.note("resize", resize, where)
 	}
@@ -158,10 +169,10 @@ func readPreprocess(c *Checkpoint, text []byte, from string) error {
 func readCrop(c *Checkpoint, r processor, defaults processorDefaults, resize Resize, from string) error {
 	size := c.Config.ImageSize
 	if crop := r.DoCenterCrop; crop != nil && *crop || crop == nil && defaults.crop {
-		if r.CropSize == nil {
+		if isNull(r.CropSize) {
 			return nil
 		}
-		crop, err := parseImageSize(r.CropSize)
+		crop, err := parseImageSize(r.CropSize, false)
 		if err != nil {
 			return fmt.Errorf("crop_size: %w", err)
 		}
