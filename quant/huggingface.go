@@ -127,24 +127,24 @@ func huggingFaceUnused(prefix string) func(string) bool {
 // modelConfig is the part of transformers' ViTConfig that a plain ViT needs.
 // Numbers are pointers where absence has a meaning.
 type modelConfig struct {
-	Architectures []string   `json:"architectures,omitempty"`
-	Architecture  string     `json:"architecture,omitempty"` // our addition: the source's own name
-	ModelType     string     `json:"model_type"`
-	HiddenSize    *int       `json:"hidden_size,omitempty"`
-	Layers        *int       `json:"num_hidden_layers,omitempty"`
-	Heads         *int       `json:"num_attention_heads,omitempty"`
-	Intermediate  *int       `json:"intermediate_size,omitempty"`
-	ImageSize     *side      `json:"image_size,omitempty"`
-	PatchSize     *side      `json:"patch_size,omitempty"`
-	Channels      *int       `json:"num_channels,omitempty"`
-	QKVBias       *bool      `json:"qkv_bias,omitempty"`
-	Act           string     `json:"hidden_act,omitempty"`
-	Epsilon       *float32   `json:"layer_norm_eps,omitempty"`
-	GlobalPool    Pool       `json:"global_pool,omitempty"` // our addition; absent is what the model_type has
-	Registers     *int       `json:"num_register_tokens,omitempty"`
-	NumLabels     *int       `json:"num_labels,omitempty"`
-	ID2Label      labelMap   `json:"id2label,omitempty"`
-	Quantization  *quantInfo `json:"quantization_config,omitempty"`
+	Architectures []string        `json:"architectures,omitempty"`
+	Architecture  string          `json:"architecture,omitempty"` // our addition: the source's own name
+	ModelType     string          `json:"model_type"`
+	HiddenSize    *int            `json:"hidden_size,omitempty"`
+	Layers        *int            `json:"num_hidden_layers,omitempty"`
+	Heads         *int            `json:"num_attention_heads,omitempty"`
+	Intermediate  *int            `json:"intermediate_size,omitempty"`
+	ImageSize     *side           `json:"image_size,omitempty"`
+	PatchSize     *side           `json:"patch_size,omitempty"`
+	Channels      *int            `json:"num_channels,omitempty"`
+	QKVBias       *bool           `json:"qkv_bias,omitempty"`
+	Act           string          `json:"hidden_act,omitempty"`
+	Epsilon       *float32        `json:"layer_norm_eps,omitempty"`
+	GlobalPool    Pool            `json:"global_pool,omitempty"` // our addition; absent is what the model_type has
+	Registers     *int            `json:"num_register_tokens,omitempty"`
+	NumLabels     *int            `json:"num_labels,omitempty"`
+	ID2Label      json.RawMessage `json:"id2label,omitempty"`
+	Quantization  *quantInfo      `json:"quantization_config,omitempty"`
 }
 
 // side is that of a square, which files give as a number or as height and width.
@@ -235,8 +235,8 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 		c.Config.Pool = m.GlobalPool
 		c.note("pooling", m.GlobalPool, s.configFrom)
 	}
-	if m.ID2Label != nil && c.Labels == nil {
-		c.setLabels(m.ID2Label, s.configFrom)
+	if err := c.takeLabels(m.ID2Label, "id2label", s.configFrom); err != nil {
+		return err
 	}
 	if m.Quantization != nil {
 		return m.Quantization.check()

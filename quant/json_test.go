@@ -13,7 +13,6 @@ func TestUnmarshalJSON(t *testing.T) {
 		`{"num_classes": "ten"}`:                 `"num_classes" is JSON of the wrong type: string; want a whole number`,
 		`{"num_classes": 1e99}`:                  `"num_classes" is JSON of the wrong type: number 1e99; want a whole number`,
 		`{"model_args": []}`:                     `"model_args" is JSON of the wrong type: array; want an object`,
-		`{"label_names": "x"}`:                   `"label_names" is JSON of the wrong type: string; want an array`,
 		`{"pretrained_cfg": {"crop_pct": true}}`: `"pretrained_cfg.crop_pct" is JSON of the wrong type: bool; want a number`,
 		`architecture: x`:                        "not JSON: byte 1: invalid character 'a' looking for beginning of value",
 		`{"architecture": "x"`:                   "not JSON: byte 20: unexpected end of JSON input",
@@ -24,6 +23,4 @@ func TestUnmarshalJSON(t *testing.T) {
 	}
 	var p processor
 	require.EqualError(t, unmarshalJSON([]byte(`{"do_resize": 1}`), &p), `"do_resize" is JSON of the wrong type: number; want true or false`)
-	var m modelConfig
-	require.ErrorContains(t, unmarshalJSON([]byte(`{"id2label": {"0": "a", "2": "b"}}`), &m), "id2label has 2 labels, but none for class 1")
 }

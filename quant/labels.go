@@ -2,6 +2,7 @@ package quant
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -45,13 +46,14 @@ func ReadText(path string) ([]byte, error) {
 	return bytes.TrimPrefix(text, []byte("\ufeff")), err
 }
 
-// labelMap is id2label: an object whose keys are the class numbers as text.
-type labelMap []string
-
-// MarshalJSON writes the classes in their order.
-func (l labelMap) MarshalJSON() ([]byte, error) {
+// id2label is the labels as transformers writes them: an object whose keys are the
+// class numbers as text, here in their order.
+func id2label(labels []string) json.RawMessage {
+	if labels == nil {
+		return nil
+	}
 	b := []byte{'{'}
-	for i, label := range l {
+	for i, label := range labels {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -59,26 +61,33 @@ func (l labelMap) MarshalJSON() ([]byte, error) {
 		b = append(strconv.AppendInt(b, int64(i), 10), '"', ':')
 		b = appendJSON(b, label)
 	}
-	return append(b, '}'), nil
+	return append(b, '}')
 }
 
-// UnmarshalJSON wants every class from 0 exactly once.
-func (l *labelMap) UnmarshalJSON(text []byte) error {
-	var m map[string]string
-	if err := unmarshalJSON(text, &m); err != nil {
-		return fmt.Errorf("id2label: %w", err)
+// takeLabels takes the labels that a config has under key, as an object like
+// id2label or as a list. They are not looked at where others go before them: those
+// are there because these are wrong.
+func (c *Checkpoint) takeLabels(text json.RawMessage, key, from string) error {
+	if isNull(text) || c.Labels != nil {
+		return nil
 	}
-	if m == nil {
-		return nil // null
-	}
-	labels := make(labelMap, len(m))
-	for i := range labels {
-		label, ok := m[strconv.Itoa(i)]
-		if !ok {
-			return fmt.Errorf("id2label has %d labels, but none for class %d", len(m), i)
+	var labels []string
+	if json.Unmarshal(text, &labels) != nil {
+		var byClass map[string]string
+		if err := unmarshalJSON(text, &byClass); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
-		labels[i] = label
+		labels = make([]string, len(byClass))
+		for i := range labels {
+			label, ok := byClass[strconv.Itoa(i)]
+			if !ok {
+				return fmt.Errorf("%s has %d labels, but none for class %d", key, len(byClass), i)
+			}
+			labels[i] = label
+		}
 	}
-	*l = labels
+	if len(labels) > 0 {
+		c.setLabels(labels, from)
+	}
 	return nil
 }

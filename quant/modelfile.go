@@ -62,7 +62,7 @@ func (c *Checkpoint) modelConfig() modelConfig {
 		QKVBias:       &n.QKVBias,
 		Act:           string(n.Activation),
 		Epsilon:       &n.Epsilon,
-		ID2Label:      c.Labels,
+		ID2Label:      id2label(c.Labels),
 		Quantization:  int8Quantization(c.keptLayers()),
 	}
 	if n.Pool != Token {

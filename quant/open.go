@@ -54,7 +54,7 @@ func Open(path string, o Options) (*Checkpoint, error) {
 }
 
 func open(s *source, path string, o Options) (*Checkpoint, error) {
-	side, err := readSidecars(filepath.Dir(path), s.metadata)
+	side, err := readSidecars(filepath.Dir(path), s.metadata, o)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +143,6 @@ func (o Options) apply(c *Checkpoint) error {
 		}
 		c.note("std", p.Std, option)
 	}
-	if o.Labels != "" {
-		labels, err := ReadLabels(o.Labels)
-		if err != nil {
-			return err
-		}
-		c.setLabels(labels, o.Labels)
-		c.Files = append(c.Files, o.Labels)
-	}
 	return nil
 }
 
@@ -212,8 +204,9 @@ func (s sidecars) explain(err error) error {
 	return err
 }
 
-// readSidecars prefers what the weights file itself holds.
-func readSidecars(dir string, metadata map[string]string) (s sidecars, err error) {
+// readSidecars prefers what the weights file itself holds, and labels of the options
+// to any.
+func readSidecars(dir string, metadata map[string]string, o Options) (s sidecars, err error) {
 	for _, f := range []struct {
 		key, name string
 		text      *[]byte
@@ -234,6 +227,11 @@ func readSidecars(dir string, metadata map[string]string) (s sidecars, err error
 		case !errors.Is(err, fs.ErrNotExist):
 			return s, err
 		}
+	}
+	if o.Labels != "" {
+		s.labelsFrom, s.files = o.Labels, append(s.files, o.Labels)
+		s.labels, err = ReadLabels(o.Labels)
+		return s, err
 	}
 	if _, ok := metadata[configKey]; ok {
 		return s, nil // a model file stands alone

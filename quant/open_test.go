@@ -139,6 +139,34 @@ func TestOpenLabelsFile(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3", "4", "5"}, c.Labels)
 }
 
+// timm may write its labels by class number.
+func TestOpenLabelNames(t *testing.T) {
+	for name, names := range map[string]any{
+		"list":   []string{"v", "w", "x", "y", "z"},
+		"object": map[string]string{"1": "w", "0": "v", "4": "z", "3": "y", "2": "x"},
+	} {
+		m := timmModel(tinyConfig)
+		delete(m.files, "labels.txt")
+		m.set(t, "config.json", "label_names", names)
+		c, err := m.open(t, Options{})
+		require.NoError(t, err, name)
+		require.Equal(t, []string{"v", "w", "x", "y", "z"}, c.Labels, name)
+	}
+}
+
+// Labels that are wrong do not matter where the options have others.
+func TestOpenMendsLabels(t *testing.T) {
+	labels := writeTemp(t, "names.txt", []byte("v\nw\nx\ny\nz\n"))
+	for _, m := range []*model{timmModel(tinyConfig), huggingFaceModel(tinyConfig, "vit.")} {
+		m.set(t, "config.json", "id2label", map[string]string{"0": "a", "2": "c"})
+		m.set(t, "config.json", "label_names", 5)
+		m.files["labels.txt"] = "a\n\nc\n"
+		c, err := m.open(t, Options{Labels: labels})
+		require.NoError(t, err)
+		require.Equal(t, []string{"v", "w", "x", "y", "z"}, c.Labels)
+	}
+}
+
 func TestOpenHalfPrecision(t *testing.T) {
 	m := timmModel(tinyConfig)
 	for name, dtype := range map[string]DType{"blocks.0.attn.qkv.weight": BF16, "head.bias": F16} {
@@ -336,6 +364,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"timm crop mode", tm(), set("config.json", "pretrained_cfg", map[string]any{"crop_pct": 0.9, "crop_mode": "five"}), `crop_mode is "five"`},
 		{"timm crop", tm(), pretrained("crop_pct", 1.5), `crop_pct is 1.5`},
 		{"timm mean", tm(), pretrained("mean", []int{1}), `pretrained_cfg.mean has 1 numbers; want 3`},
+		{"timm labels", tm(), func(t *testing.T, m *model) {
+			delete(m.files, "labels.txt")
+			m.set(t, "config.json", "label_names", "x")
+		}, `config.json: label_names: it is JSON of the wrong type: string; want an object`},
 		{"timm says too little", tm(), pretrained("crop_pct", 1), `say: interpolation, mean, std`},
 
 		{"no preprocessing", hf(), func(_ *testing.T, m *model) { delete(m.files, "preprocessor_config.json") }, `say: resize, interpolation, mean, std`},

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,12 +12,12 @@ import (
 // timmConfig is the config.json that timm writes to a model hub. Source:
 // timm/models/_hub.py, save_config_for_hf.
 type timmConfig struct {
-	Architecture string         `json:"architecture"`
-	NumClasses   *int           `json:"num_classes"`
-	NumFeatures  *int           `json:"num_features"`
-	GlobalPool   string         `json:"global_pool"`
-	ModelArgs    map[string]any `json:"model_args"`
-	LabelNames   []string       `json:"label_names"`
+	Architecture string          `json:"architecture"`
+	NumClasses   *int            `json:"num_classes"`
+	NumFeatures  *int            `json:"num_features"`
+	GlobalPool   string          `json:"global_pool"`
+	ModelArgs    map[string]any  `json:"model_args"`
+	LabelNames   json.RawMessage `json:"label_names"`
 	Pretrained   struct {
 		InputSize     []int     `json:"input_size"`
 		Interpolation string    `json:"interpolation"`
@@ -93,8 +94,8 @@ func readTimmConfig(c *Checkpoint, s sidecars, afterPooling bool) error {
 	if err := timmModelArgs(c, t, s.configFrom); err != nil {
 		return err
 	}
-	if len(t.LabelNames) > 0 && c.Labels == nil {
-		c.setLabels(t.LabelNames, s.configFrom)
+	if err := c.takeLabels(t.LabelNames, "label_names", s.configFrom); err != nil {
+		return err
 	}
 	return timmPreprocess(c, t, s.configFrom)
 }
