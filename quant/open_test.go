@@ -233,6 +233,17 @@ func TestOpenTimmHeads(t *testing.T) {
 	require.Equal(t, QuickGELU, c.Config.Activation)
 }
 
+// null in model_args is what timm does without the argument.
+func TestOpenTimmNullArguments(t *testing.T) {
+	config := tinyConfig
+	config.Dim, config.Heads, config.Architecture = 192, 3, "deit_tiny_patch4_8"
+	m := timmModel(config)
+	m.set(t, "config.json", "model_args", map[string]any{"num_heads": nil, "act_layer": nil, "img_size": nil, "qk_norm": nil})
+	c, err := m.open(t, Options{})
+	require.NoError(t, err)
+	require.Equal(t, config, c.Config)
+}
+
 // edit returns the model with the float32 values of a tensor changed.
 func edit(m *model, name string, change func([]float32)) {
 	w := m.tensors[name]

@@ -167,6 +167,9 @@ func timmArchitecture(c *Checkpoint, name, from string) error {
 // arguments that change the arithmetic without leaving a trace in the tensors.
 func timmModelArgs(c *Checkpoint, t timmConfig, from string) error {
 	for key, value := range t.ModelArgs {
+		if value == nil {
+			continue // null is timm's default
+		}
 		switch key {
 		case "num_heads":
 			n, ok := value.(float64)
@@ -189,7 +192,7 @@ func timmModelArgs(c *Checkpoint, t timmConfig, from string) error {
 			"attn_drop_rate", "drop_path_rate", "weight_init":
 			// Shapes and names say these, or they matter to training alone.
 		default:
-			if value != nil && value != false {
+			if value != false {
 				return fmt.Errorf("model_args.%s is %v; a plain ViT has no such argument", key, value)
 			}
 		}
