@@ -176,6 +176,7 @@ type sidecars struct {
 	labels                     []string
 	labelsFrom                 string
 	files                      []string // that were read
+	imageSize                  int      // of the options, which settles what texts dispute
 }
 
 // modelTypes are transformers' names for what Open knows.
@@ -207,6 +208,7 @@ func (s sidecars) explain(err error) error {
 // readSidecars prefers what the weights file itself holds, and labels of the options
 // to any.
 func readSidecars(dir string, metadata map[string]string, o Options) (s sidecars, err error) {
+	s.imageSize = o.ImageSize
 	for _, f := range []struct {
 		key, name string
 		text      *[]byte

@@ -244,6 +244,29 @@ func TestOpenTimmNullArguments(t *testing.T) {
 	require.Equal(t, config, c.Config)
 }
 
+// A model that was trained on at another size has the input_size of the weights it
+// began with.
+func TestOpenTimmInputSize(t *testing.T) {
+	for name, test := range map[string]struct {
+		imageSize any
+		options   Options
+	}{
+		"img_size":         {8, Options{}},
+		"height and width": {[]int{8, 8}, Options{}},
+		"option":           {nil, Options{ImageSize: 8}},
+	} {
+		m := timmModel(tinyConfig)
+		m.files["config.json"] = strings.Replace(m.files["config.json"], "[3, 8, 8]", "[3, 224, 224]", 1)
+		m.set(t, "config.json", "model_args", map[string]any{"num_heads": 4, "img_size": test.imageSize})
+		c, err := m.open(t, test.options)
+		require.NoError(t, err, name)
+		require.Equal(t, tinyConfig, c.Config, name)
+		require.Equal(t, tinyPreprocess, c.Preprocess, name)
+		_, err = m.open(t, Options{ImageSize: 16})
+		require.Equal(t, test.imageSize == nil, err != nil, "%s: %v", name, err)
+	}
+}
+
 // edit returns the model with the float32 values of a tensor changed.
 func edit(m *model, name string, change func([]float32)) {
 	w := m.tensors[name]
@@ -370,7 +393,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"timm argument", tm(), set("config.json", "model_args", map[string]any{"qk_norm": true}), `model_args.qk_norm is true`},
 		{"timm heads", tm(), set("config.json", "model_args", map[string]any{"num_heads": 1.5}), `model_args.num_heads is 1.5`},
 		{"timm activation", tm(), set("config.json", "model_args", map[string]any{"act_layer": "relu"}), `model_args.act_layer is relu`},
-		{"timm input size", tm(), pretrained("input_size", []int{3, 224, 224}), `input_size is 224, but the tensors say 8`},
+		{"timm input size", tm(), pretrained("input_size", []int{3, 224, 224}), `input_size is 224, but the tensors say 8; give 8 as the image size if they are right`},
 		{"timm input shape", tm(), pretrained("input_size", []int{8, 8}), `input_size is [8 8]`},
 		{"timm crop mode", tm(), set("config.json", "pretrained_cfg", map[string]any{"crop_pct": 0.9, "crop_mode": "five"}), `crop_mode is "five"`},
 		{"timm crop", tm(), pretrained("crop_pct", 1.5), `crop_pct is 1.5`},

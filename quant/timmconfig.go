@@ -97,6 +97,9 @@ func readTimmConfig(c *Checkpoint, s sidecars, afterPooling bool) error {
 	if err := c.takeLabels(t.LabelNames, "label_names", s.configFrom); err != nil {
 		return err
 	}
+	if err := timmInputSize(c, t, s.imageSize); err != nil {
+		return err
+	}
 	return timmPreprocess(c, t, s.configFrom)
 }
 
@@ -200,18 +203,37 @@ func timmModelArgs(c *Checkpoint, t timmConfig, from string) error {
 	return nil
 }
 
+// timmInputSize compares pretrained_cfg.input_size with the tensors. Training at
+// another size leaves that of the weights it began with there, so img_size and the
+// option go before it.
+func timmInputSize(c *Checkpoint, t timmConfig, option int) error {
+	in, have := t.Pretrained.InputSize, c.Config.ImageSize
+	if len(in) == 0 {
+		return nil
+	}
+	if len(in) != 3 || in[0] != 3 || in[1] != in[2] {
+		return fmt.Errorf("pretrained_cfg.input_size is %v; want [3, n, n]", in)
+	}
+	if in[1] == have || t.imageSize() == have || option == have {
+		return nil
+	}
+	return fmt.Errorf("%w; give %d as the image size if they are right", mismatch("pretrained_cfg.input_size", in[1], have), have)
+}
+
+// imageSize is model_args.img_size, a number or height and width; 0 for none.
+func (t timmConfig) imageSize() int {
+	v := t.ModelArgs["img_size"]
+	if sides, ok := v.([]any); ok && len(sides) == 2 && sides[0] == sides[1] {
+		v = sides[0]
+	}
+	n, _ := v.(float64)
+	return int(n)
+}
+
 // timmPreprocess follows timm/data/transforms_factory.py,
 // transforms_imagenet_eval.
 func timmPreprocess(c *Checkpoint, t timmConfig, from string) error {
 	p := &c.Preprocess
-	if in := t.Pretrained.InputSize; len(in) > 0 {
-		if len(in) != 3 || in[0] != 3 || in[1] != in[2] {
-			return fmt.Errorf("pretrained_cfg.input_size is %v; want [3, n, n]", in)
-		}
-		if in[1] != c.Config.ImageSize {
-			return mismatch("pretrained_cfg.input_size", in[1], c.Config.ImageSize)
-		}
-	}
 	if t.Pretrained.CropPct != 0 {
 		mode, ok := map[string]ResizeMode{"": ShortestEdge, "center": ShortestEdge, "squash": Squash, "border": LongestEdge}[t.Pretrained.CropMode]
 		if !ok {
