@@ -33,3 +33,14 @@ func TestConfigValidate(t *testing.T) {
 		require.ErrorContains(t, c.Validate(), want)
 	}
 }
+
+// What is written, vitlite reads: no side is larger than it takes.
+func TestPreprocessMaxSide(t *testing.T) {
+	p := tinyPreprocess
+	p.Resize.Size, p.Crop = MaxSide, MaxSide
+	require.NoError(t, p.Validate(MaxSide))
+	p.Resize.Size++
+	require.EqualError(t, p.Validate(MaxSide), "preprocessing: resize to 16385 pixels; want 1 to 16384")
+	p.Resize, p.Crop = Resize{LongestEdge, MaxSide}, MaxSide+1
+	require.EqualError(t, p.Validate(MaxSide+1), "preprocessing: the model takes 16385 pixels; want 16384 at most")
+}

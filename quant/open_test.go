@@ -447,7 +447,8 @@ func TestOpenRefusesOptions(t *testing.T) {
 		"std has 1 numbers":         {Std: []float32{1}},
 		"mean of channel 1 is 116.28; want 0 to 1, as pixels are":        {Mean: []float32{0.5, 116.28, 103.53}},
 		"std of channel 0 is 58.395; want 0.001 to 1, for pixels from 0": {Std: []float32{58.395, 57.12, 57.375}},
-		"image_size 65536 makes 16384 by 16384 patches of 4 pixels":      {ImageSize: 65536},
+		"image_size 16384 makes 4096 by 4096 patches of 4 pixels":        {ImageSize: 16384},
+		"resize to 16385 pixels; want 1 to 16384":                        {Resize: Resize{Squash, 16385}},
 		"std of channel 2 is NaN":                                        {Std: []float32{1, 1, float32(math.NaN())}},
 		"mean of channel 0 is +Inf":                                      {Mean: []float32{float32(math.Inf(1)), 0, 0}},
 		"no such file or directory":                                      {Labels: "absent.txt"},
@@ -462,9 +463,9 @@ func TestOpenRefusesHugeDINOv2(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("../testdata/reference/dinov2-hf")))
 	path := filepath.Join(dir, "preprocessor_config.json")
-	require.NoError(t, os.WriteFile(path, []byte(`{"image_processor_type": "BitImageProcessor", "crop_size": 65534}`), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(`{"image_processor_type": "BitImageProcessor", "crop_size": 16380}`), 0o600))
 	_, err := Open(dir, Options{})
-	require.ErrorContains(t, err, "image_size 65534 makes 4681 by 4681 patches of 14 pixels; want 256 by 256 at most")
+	require.ErrorContains(t, err, "image_size 16380 makes 1170 by 1170 patches of 14 pixels; want 256 by 256 at most")
 }
 
 // The defaults are those of transformers' processors.

@@ -194,8 +194,8 @@ func keys(x, a float64) float64 {
 // positions that the reference would have there.
 func (c *Checkpoint) resizeTo(size int, from string) error {
 	n := &c.Config
-	if size < n.PatchSize || size > 1<<16 || size%n.PatchSize != 0 {
-		return fmt.Errorf("image size is %d; want a multiple of the patch size, %d, up to 65536", size, n.PatchSize)
+	if size < n.PatchSize || size > MaxSide || size%n.PatchSize != 0 {
+		return fmt.Errorf("image size is %d; want a multiple of the patch size, %d, up to %d", size, n.PatchSize, MaxSide)
 	}
 	if size == n.ImageSize {
 		return nil

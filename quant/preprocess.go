@@ -49,6 +49,10 @@ const (
 // String is "shortest_edge 248".
 func (r Resize) String() string { return fmt.Sprintf("%s %d", r.Mode, r.Size) }
 
+// MaxSide is the largest side of a resized picture and of a model's input, in
+// pixels: with pictures of any size, no side before the crop exceeds an int32.
+const MaxSide = 1 << 14
+
 // minStd is the least deviation of pixels, a quarter of a step of 8 bits.
 const minStd = 0.001
 
@@ -60,8 +64,11 @@ func (p Preprocess) Validate(imageSize int) error {
 	default:
 		return fmt.Errorf("preprocessing: resize mode %q is not supported; want %q, %q or %q", p.Resize.Mode, ShortestEdge, Squash, LongestEdge)
 	}
-	if p.Resize.Size < 1 || p.Resize.Size > 1<<16 {
-		return fmt.Errorf("preprocessing: resize to %d pixels; want 1 to 65536", p.Resize.Size)
+	if p.Resize.Size < 1 || p.Resize.Size > MaxSide {
+		return fmt.Errorf("preprocessing: resize to %d pixels; want 1 to %d", p.Resize.Size, MaxSide)
+	}
+	if imageSize > MaxSide {
+		return fmt.Errorf("preprocessing: the model takes %d pixels; want %d at most", imageSize, MaxSide)
 	}
 	if p.Crop != imageSize {
 		return fmt.Errorf("preprocessing: crop is %d pixels; the model takes %d", p.Crop, imageSize)

@@ -8,12 +8,9 @@ import (
 	"vitedge/quant"
 )
 
-// Sizes that a Preprocessor takes. 65535 is the largest side of a JPEG; with
-// maxResize the size of a resized side fits an int32.
-const (
-	maxSource = 1<<16 - 1
-	maxResize = 1 << 14
-)
+// maxSource is the largest side of a picture that a Preprocessor takes, and of a
+// JPEG. With quant.MaxSide the size of a resized side fits an int32.
+const maxSource = 1<<16 - 1
 
 // maxPlans bounds the source sizes whose coefficients are kept. A daemon has
 // one a camera.
@@ -49,11 +46,11 @@ type plan struct {
 
 // NewPreprocessor checks p.
 func NewPreprocessor(p quant.Preprocess) (*Preprocessor, error) {
-	if p.Crop < 1 || p.Crop > maxResize {
-		return nil, fmt.Errorf("preprocess: crop size is %d; want 1 to %d", p.Crop, maxResize)
+	if p.Crop < 1 || p.Crop > quant.MaxSide {
+		return nil, fmt.Errorf("preprocess: crop size is %d; want 1 to %d", p.Crop, quant.MaxSide)
 	}
-	if p.Resize.Size < 1 || p.Resize.Size > maxResize {
-		return nil, fmt.Errorf("preprocess: resize size is %d; want 1 to %d", p.Resize.Size, maxResize)
+	if p.Resize.Size < 1 || p.Resize.Size > quant.MaxSide {
+		return nil, fmt.Errorf("preprocess: resize size is %d; want 1 to %d", p.Resize.Size, quant.MaxSide)
 	}
 	switch p.Interpolation {
 	case quant.Nearest, quant.Bilinear, quant.Bicubic, quant.Lanczos:

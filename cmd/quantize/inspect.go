@@ -79,7 +79,7 @@ func openIncomplete(path string, o quant.Options) (c *quant.Checkpoint, missing 
 		case "heads":
 			o.Heads = 1
 		case "resize":
-			o.Resize = quant.Resize{Mode: quant.Squash, Size: 1 << 16}
+			o.Resize = quant.Resize{Mode: quant.Squash, Size: quant.MaxSide}
 		case "interpolation":
 			o.Interpolation = quant.Bicubic
 		case "mean":
