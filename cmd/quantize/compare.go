@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // pictureFigures is what one picture says about the int8 model.
 type pictureFigures struct {
@@ -102,7 +105,8 @@ func rank(logits []float32, class int) int {
 
 // figures sum up all pictures. Agreement, top-1 and top-5 are fractions. All
 // are nil without pictures, those that need classes where none is known, and
-// SQNR where nothing was lost.
+// SQNR where nothing was lost, or where all logits are equal, as that of one class
+// is.
 type figures struct {
 	Images        int      `json:"images"`
 	Agreement     *float64 `json:"agreement"`
@@ -116,6 +120,7 @@ type figures struct {
 	RMSDeltaP     *float64 `json:"rms_delta_p"`     // of pictureFigures.deltaP
 	MaxFlipMargin *float64 `json:"max_flip_margin"` // largest margin where the models disagree
 
+	lossy    bool   // logits differ
 	agree    int    // pictures with the same answer
 	labelled int    // pictures whose class is known
 	top1     [2]int // of those, right by the float and the int8 model
@@ -157,7 +162,7 @@ func sumUp(pictures []pictureFigures) figures {
 	n := float64(len(pictures))
 	f.Agreement = new(float64(f.agree) / n)
 	f.KLMean, f.KLMax = new(kl/n), &maxKL
-	f.SQNR = sqnr(signal, noise)
+	f.SQNR, f.lossy = sqnr(signal, noise), noise > 0
 	f.RMSDeltaP = new(math.Sqrt(deltaP / n))
 	f.MaxFlipMargin = &maxMargin
 	if f.labelled > 0 {
@@ -166,6 +171,17 @@ func sumUp(pictures []pictureFigures) figures {
 		f.Top5Float, f.Top5Int8 = share(f.top5[0]), share(f.top5[1])
 	}
 	return f
+}
+
+// logitsSQNR is SQNR for people.
+func (f figures) logitsSQNR() string {
+	switch {
+	case f.SQNR != nil:
+		return fmt.Sprintf("%.2f dB", *f.SQNR)
+	case f.lossy:
+		return "-"
+	}
+	return "exact"
 }
 
 // intervals are those of the fractions.

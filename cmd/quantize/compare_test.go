@@ -95,6 +95,17 @@ func TestFiguresJSON(t *testing.T) {
 	require.Equal(t, intervals{}, f.intervals())
 }
 
+// One class has no signal, and minus infinity is no JSON.
+func TestFiguresOneClass(t *testing.T) {
+	f := sumUp([]pictureFigures{compare([]float32{3}, []float32{2.5}, 0)})
+	require.Nil(t, f.SQNR)
+	require.Equal(t, "-", f.logitsSQNR())
+	_, err := json.Marshal(f)
+	require.NoError(t, err)
+	f = sumUp([]pictureFigures{compare([]float32{3}, []float32{3}, 0)})
+	require.Equal(t, "exact", f.logitsSQNR())
+}
+
 // The limits are those of Brown, Cai and DasGupta, "Interval Estimation for a
 // Binomial Proportion", 2001, and of common tables.
 func TestWilson(t *testing.T) {

@@ -186,9 +186,9 @@ func floats(c *quant.Checkpoint, name string) ([]float32, error) {
 	return t.Float32s()
 }
 
-// sqnr is a ratio of powers in dB, nil where nothing was lost.
+// sqnr is a ratio of powers in dB, nil where nothing was lost or nothing was there.
 func sqnr(signal, noise float64) *float64 {
-	if noise == 0 {
+	if noise == 0 || signal == 0 { // neither infinity is JSON
 		return nil
 	}
 	return new(10 * math.Log10(signal/noise))

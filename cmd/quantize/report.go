@@ -173,12 +173,8 @@ func (r *result) tiles() []tile {
 			tile{"top-1, float32", percent(*r.Top1Float), in(r.Intervals.Top1Float)},
 			tile{"top-1, int8", percent(*r.Top1Int8), in(r.Intervals.Top1Int8)})
 	}
-	signal := "exact"
-	if r.SQNR != nil {
-		signal = fmt.Sprintf("%.2f dB", *r.SQNR)
-	}
 	return append(list,
-		tile{"logits SQNR", signal, "signal to quantization noise"},
+		tile{"logits SQNR", r.logitsSQNR(), "signal to quantization noise"},
 		tile{"KL mean", fmt.Sprintf("%.5f", *r.KLMean), fmt.Sprintf("largest %.5f nats", *r.KLMax)},
 		tile{"largest flip margin", fmt.Sprintf("%.3f", *r.MaxFlipMargin), "float32 probability that was overturned"})
 }

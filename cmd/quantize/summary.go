@@ -54,11 +54,7 @@ func printAccuracy(row func(name, format string, values ...any), r *result) {
 	}
 	row("KL mean", "%.5f", *r.KLMean)
 	row("KL max", "%.5f", *r.KLMax)
-	if r.SQNR != nil {
-		row("logits SQNR", "%.2f dB", *r.SQNR)
-	} else {
-		row("logits SQNR", "exact")
-	}
+	row("logits SQNR", "%s", r.logitsSQNR())
 	row("RMS probability change", "%.4f", *r.RMSDeltaP)
 	row("largest flip margin", "%.4f", *r.MaxFlipMargin)
 }
