@@ -147,7 +147,7 @@ func TestComparePicturesMeasured(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, writePictures(dir, 3))
 	float, int8, _ := models(t, nil)
-	names, err := findPictures(dir)
+	names, _, err := findPictures(dir)
 	require.NoError(t, err)
 	var pictures []picture
 	for i := range 2*layerPictures + 1 {

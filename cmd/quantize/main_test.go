@@ -73,7 +73,9 @@ func TestScripts(t *testing.T) {
 				ts.Check(quant.WriteFile(ts.MkAbs(args[0]), []quant.Tensor{t}, nil))
 			},
 			"pictures": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Check(writePictures(ts.MkAbs(args[0]), 6))
+				for _, dir := range args {
+					ts.Check(writePictures(ts.MkAbs(dir), 6))
+				}
 			},
 		},
 	})

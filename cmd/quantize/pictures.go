@@ -23,31 +23,55 @@ import (
 const maxPixels = 100_000_000
 
 // findPictures lists the JPEG and PNG files of a folder and those below it, in
-// the order of their paths relative to it.
-func findPictures(dir string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+// the order of their paths relative to it. Folders that are left out have an
+// error each: those that cannot be read, and links below the folder, which may
+// lead in a circle.
+func findPictures(dir string) (names []string, leftOut []error, err error) {
+	st, err := os.Stat(dir) // the folder itself may be a link
+	if err != nil {
+		return nil, nil, err
+	}
+	if !st.IsDir() {
+		return nil, nil, fmt.Errorf("%s: not a folder", dir)
+	}
+	names, leftOut, err = walkPictures(os.DirFS(dir), dir)
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%s: no .jpg, .jpeg or .png file in this folder", dir)
+	}
+	return names, leftOut, err
+}
+
+// walkPictures lists the pictures of files, which are those of dir.
+func walkPictures(files fs.FS, dir string) (names []string, leftOut []error, err error) {
+	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		path := filepath.Join(dir, name)
 		if err != nil {
-			return err
+			if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+				err = inner.Err // it names the path without dir
+			}
+			err = fmt.Errorf("%s: %w", path, err)
+			if name == "." {
+				return err
+			}
+			leftOut = append(leftOut, err)
+			return fs.SkipDir
 		}
-		switch strings.ToLower(filepath.Ext(path)) {
+		if d.Type()&fs.ModeSymlink != 0 {
+			if st, err := fs.Stat(files, name); err == nil && st.IsDir() {
+				leftOut = append(leftOut, fmt.Errorf("%s: a link to a folder", path))
+				return nil
+			}
+		}
+		switch strings.ToLower(filepath.Ext(name)) {
 		case ".jpg", ".jpeg", ".png":
 			if !d.IsDir() {
-				name, err := filepath.Rel(dir, path)
-				names = append(names, name)
-				return err
+				names = append(names, filepath.FromSlash(name))
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%s: no .jpg, .jpeg or .png file in this folder", dir)
-	}
 	slices.Sort(names)
-	return names, nil
+	return names, leftOut, err
 }
 
 // decodePicture reads a JPEG or PNG file, as a model sees it: without regard

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -35,4 +37,24 @@ func TestPicturesRefuse(t *testing.T) {
 			require.Fail(t, "it waits", test.want)
 		}
 	}
+}
+
+// private is a tree with a folder that may not be read.
+type private struct{ fstest.MapFS }
+
+func (p private) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == "private" {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return p.MapFS.ReadDir(name)
+}
+
+// A folder that may not be read does not keep verify from the others.
+func TestPicturesPrivate(t *testing.T) {
+	files := private{fstest.MapFS{"private/a.jpg": {}, "public/b.png": {}, "a.jpg": {}, "b.jpg/c.JPEG": {}, "z.txt": {}}}
+	names, leftOut, err := walkPictures(files, "photos")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a.jpg", "b.jpg/c.JPEG", "public/b.png"}, names)
+	require.Len(t, leftOut, 1)
+	require.EqualError(t, leftOut[0], "photos/private: permission denied")
 }

@@ -88,7 +88,7 @@ func badResult(t *testing.T) *result {
 	})
 	require.NoError(t, err)
 	int8.Path, int8.Labels = "model.safetensors", []string{"<ant> & bee", "b", "c", "d", "e"}
-	names, err := findPictures(dir)
+	names, _, err := findPictures(dir)
 	require.NoError(t, err)
 	var pictures []picture
 	for i, name := range names {

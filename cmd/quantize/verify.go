@@ -213,7 +213,10 @@ func (v *verify) checkPair(model, float *quant.Checkpoint) error {
 
 // pictures lists the folder and looks up the classes.
 func (v *verify) pictures(classes int) ([]picture, error) {
-	names, err := findPictures(v.images)
+	names, leftOut, err := findPictures(v.images)
+	for _, err := range leftOut {
+		v.log.Warn(fmt.Sprintf("left out: %v", err))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func TestVerifyJSON(t *testing.T) {
 	_, int8 := open(model)
 	preprocessor, err := vitlite.NewPreprocessor(c.Preprocess)
 	require.NoError(t, err)
-	names, err := findPictures(photos)
+	names, _, err := findPictures(photos)
 	require.NoError(t, err)
 	require.Len(t, names, 9)
 	labels := "class,file\n"
@@ -151,7 +151,7 @@ func TestRealModel(t *testing.T) {
 	if _, err := os.Stat(source); err != nil {
 		t.Skipf("no trained model: %v", err)
 	}
-	names, err := findPictures(filepath.Join(data, "photos", "jpeg"))
+	names, _, err := findPictures(filepath.Join(data, "photos", "jpeg"))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	photos := filepath.Join(dir, "photos")
