@@ -20,6 +20,9 @@ type Options struct {
 	Mean, Std     []float32     // one a channel, of pixels in [0, 1]
 	Labels        string        // text file of class names, one a line
 
+	// PreferFloat leaves int8 models aside in a folder that has other weights, too.
+	PreferFloat bool
+
 	// Weights is the key of the weights in a PyTorch file that holds several,
 	// "state_dict_ema" for example.
 	Weights string
@@ -37,7 +40,7 @@ type Options struct {
 //
 // No code from a pickle is ever run.
 func Open(path string, o Options) (*Checkpoint, error) {
-	weights, err := findWeights(path)
+	weights, err := findWeights(path, o.PreferFloat)
 	if err != nil {
 		return nil, err
 	}

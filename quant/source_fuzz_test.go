@@ -115,7 +115,7 @@ func FuzzSidecars(f *testing.F) {
 	}
 	var files [][]byte
 	for i, dir := range dirs {
-		path, err := findWeights(dir)
+		path, err := findWeights(dir, false)
 		require.NoError(f, err)
 		weights, err := os.ReadFile(path)
 		require.NoError(f, err)

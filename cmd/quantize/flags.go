@@ -49,7 +49,7 @@ func (s *sourceFlags) options(f *pflag.FlagSet) (quant.Options, error) {
 		}
 	}
 	o := quant.Options{
-		Labels: s.labels, Weights: s.weights, Heads: s.heads, ImageSize: s.imageSize, CropFraction: s.crop,
+		PreferFloat: true, Labels: s.labels, Weights: s.weights, Heads: s.heads, ImageSize: s.imageSize, CropFraction: s.crop,
 		Interpolation: quant.Interpolation(s.interp), Mean: s.mean, Std: s.std,
 	}
 	if s.resize == "" {

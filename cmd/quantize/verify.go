@@ -180,7 +180,7 @@ func (v *verify) openPair(ctx context.Context) (model, float *quant.Checkpoint, 
 		return nil, nil, err
 	}
 	float, err = v.openSource(ctx, v.float, quant.Options{
-		Weights: v.weights, ImageSize: model.Config.ImageSize,
+		PreferFloat: true, Weights: v.weights, ImageSize: model.Config.ImageSize,
 		Heads: model.Config.Heads, Resize: model.Preprocess.Resize, Interpolation: model.Preprocess.Interpolation,
 		Mean: model.Preprocess.Mean[:], Std: model.Preprocess.Std[:],
 	})
