@@ -235,7 +235,7 @@ func readModelConfig(c *Checkpoint, s sidecars) error {
 		c.Config.Pool = m.GlobalPool
 		c.note("pooling", m.GlobalPool, s.configFrom)
 	}
-	if err := c.takeLabels(m.ID2Label, "id2label", s.configFrom); err != nil {
+	if err := c.takeLabels(m.ID2Label, "id2label", s); err != nil {
 		return err
 	}
 	if m.Quantization != nil {

@@ -67,8 +67,8 @@ func id2label(labels []string) json.RawMessage {
 // takeLabels takes the labels that a config has under key, as an object like
 // id2label or as a list. They are not looked at where others go before them: those
 // are there because these are wrong.
-func (c *Checkpoint) takeLabels(text json.RawMessage, key, from string) error {
-	if isNull(text) || c.Labels != nil {
+func (c *Checkpoint) takeLabels(text json.RawMessage, key string, s sidecars) error {
+	if isNull(text) || c.Labels != nil || s.noLabels {
 		return nil
 	}
 	var labels []string
@@ -87,7 +87,7 @@ func (c *Checkpoint) takeLabels(text json.RawMessage, key, from string) error {
 		}
 	}
 	if len(labels) > 0 {
-		c.setLabels(labels, from)
+		c.setLabels(labels, s.configFrom)
 	}
 	return nil
 }

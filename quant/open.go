@@ -19,6 +19,7 @@ type Options struct {
 	Interpolation Interpolation // filter of the resize
 	Mean, Std     []float32     // one a channel, of pixels in [0, 1]
 	Labels        string        // text file of class names, one a line
+	NoLabels      bool          // leave class names aside, also those of the files
 
 	// PreferFloat leaves int8 models aside in a folder that has other weights, too.
 	PreferFloat bool
@@ -179,6 +180,7 @@ type sidecars struct {
 	labels                     []string
 	labelsFrom                 string
 	files                      []string // that were read
+	noLabels                   bool     // of the options
 	imageSize                  int      // of the options, which settles what texts dispute
 }
 
@@ -211,7 +213,7 @@ func (s sidecars) explain(err error) error {
 // readSidecars prefers what the weights file itself holds, and labels of the options
 // to any.
 func readSidecars(dir string, metadata map[string]string, o Options) (s sidecars, err error) {
-	s.imageSize = o.ImageSize
+	s.imageSize, s.noLabels = o.ImageSize, o.NoLabels
 	for _, f := range []struct {
 		key, name string
 		text      *[]byte
@@ -232,6 +234,9 @@ func readSidecars(dir string, metadata map[string]string, o Options) (s sidecars
 		case !errors.Is(err, fs.ErrNotExist):
 			return s, err
 		}
+	}
+	if o.NoLabels {
+		return s, nil
 	}
 	if o.Labels != "" {
 		s.labelsFrom, s.files = o.Labels, append(s.files, o.Labels)

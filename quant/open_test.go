@@ -164,6 +164,9 @@ func TestOpenMendsLabels(t *testing.T) {
 		c, err := m.open(t, Options{Labels: labels})
 		require.NoError(t, err)
 		require.Equal(t, []string{"v", "w", "x", "y", "z"}, c.Labels)
+		c, err = m.open(t, Options{NoLabels: true})
+		require.NoError(t, err)
+		require.Nil(t, c.Labels)
 	}
 }
 

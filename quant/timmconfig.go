@@ -94,7 +94,7 @@ func readTimmConfig(c *Checkpoint, s sidecars, afterPooling bool) error {
 	if err := timmModelArgs(c, t, s.configFrom); err != nil {
 		return err
 	}
-	if err := c.takeLabels(t.LabelNames, "label_names", s.configFrom); err != nil {
+	if err := c.takeLabels(t.LabelNames, "label_names", s); err != nil {
 		return err
 	}
 	if err := timmInputSize(c, t, s.imageSize); err != nil {

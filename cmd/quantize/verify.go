@@ -174,13 +174,13 @@ func (v *verify) compare(ctx context.Context, model, float *quant.Checkpoint) (c
 
 // openPair opens the int8 model and the float weights it was made of. What the
 // float weights leave open is as in the model, the preprocessing always:
-// another one would be measured, too.
+// another one would be measured, too. Their labels are not needed and may be wrong.
 func (v *verify) openPair(ctx context.Context) (model, float *quant.Checkpoint, err error) {
 	if model, err = quant.Open(v.model, quant.Options{}); err != nil {
 		return nil, nil, err
 	}
 	float, err = v.openSource(ctx, v.float, quant.Options{
-		PreferFloat: true, Weights: v.weights, ImageSize: model.Config.ImageSize,
+		PreferFloat: true, NoLabels: true, Weights: v.weights, ImageSize: model.Config.ImageSize,
 		Heads: model.Config.Heads, Resize: model.Preprocess.Resize, Interpolation: model.Preprocess.Interpolation,
 		Mean: model.Preprocess.Mean[:], Std: model.Preprocess.Std[:],
 	})
