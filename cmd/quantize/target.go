@@ -29,37 +29,46 @@ var sidecars = []struct{ file, key string }{
 func findTarget(dst string) (target, error) {
 	t := target{model: dst}
 	st, err := os.Stat(dst)
-	switch {
-	case err == nil && st.IsDir(), err != nil && os.IsPathSeparator(dst[len(dst)-1]):
+	if err == nil && st.IsDir() || err != nil && os.IsPathSeparator(dst[len(dst)-1]) {
 		t = target{filepath.Join(dst, "model.safetensors"), filepath.Clean(dst)}
-	case err == nil && !st.Mode().IsRegular():
-		return t, fmt.Errorf("writing %s: not a regular file", dst)
 	}
 	parent := filepath.Dir(t.model)
-	if t.folder != "" && err != nil {
-		parent = filepath.Dir(t.folder) // the folder will be made
+	if t.folder != "" && err != nil { // the folder will be made
+		parent = filepath.Dir(t.folder)
+		if _, err := os.Lstat(t.folder); err == nil {
+			return t, fmt.Errorf("writing %s: %s is not a folder", dst, t.folder)
+		}
 	}
 	if st, err := os.Stat(parent); err != nil {
 		return t, fmt.Errorf("writing %s: %w", dst, err)
 	} else if !st.IsDir() {
 		return t, fmt.Errorf("writing %s: %s is not a folder", dst, parent)
 	}
+	for _, path := range t.outputs() {
+		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+			return t, fmt.Errorf("writing %s: not a regular file", path)
+		}
+	}
 	return t, nil
 }
 
-// checkForeign reports what is there and was not made here.
+// checkForeign reports what is there and was not made here: the model, or a text
+// that is not the one of the model beside it.
 func (t target) checkForeign() error {
-	foreign := t.model
-	switch err := checkOurs(t.model); {
-	case err == nil:
-		return nil // and the texts beside it are ours, too
-	case errors.Is(err, fs.ErrNotExist):
-		foreign = ""
-		for _, s := range sidecars {
-			path := filepath.Join(t.folder, s.file)
-			if _, err := os.Stat(path); err == nil && t.folder != "" {
-				foreign = path
-			}
+	metadata, err := modelMetadata(t.model)
+	foreign := ""
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		foreign = t.model
+	}
+	for _, s := range sidecars {
+		if t.folder == "" || foreign != "" {
+			break
+		}
+		path := filepath.Join(t.folder, s.file)
+		text, err := quant.ReadText(path)
+		made := metadata[s.key] != "" && string(text) == metadata[s.key]+"\n"
+		if !errors.Is(err, fs.ErrNotExist) && !made {
+			foreign = path
 		}
 	}
 	if foreign != "" {
@@ -105,24 +114,26 @@ func sourceFiles(src string) (paths []string) {
 		return []string{src} // no folder
 	}
 	for _, e := range entries {
-		if path := filepath.Join(src, e.Name()); checkOurs(path) != nil {
+		path := filepath.Join(src, e.Name())
+		if _, err := modelMetadata(path); err != nil {
 			paths = append(paths, path)
 		}
 	}
 	return paths
 }
 
-// checkOurs is nil for a model file that quantize made.
-func checkOurs(path string) error {
+// modelMetadata is that of a model file which quantize made, or says why the file
+// is none.
+func modelMetadata(path string) (map[string]string, error) {
 	f, err := quant.OpenFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	if f.Metadata()["quantizer"] == "" {
-		return errors.New("not made by quantize")
+		return nil, errors.New("not made by quantize")
 	}
-	return nil
+	return f.Metadata(), nil
 }
 
 // beyondTransformers names what a model has and the ViT of transformers does not
