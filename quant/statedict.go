@@ -112,6 +112,7 @@ func (s tensorSearch) only(v any) (tensors []namedTensor, wrapper string, err er
 	if !ok || len(d.keys) > maxKeys {
 		return nil, "", nil
 	}
+	first := "" // key with tensors
 	for i, v := range d.values {
 		key, ok := d.keys[i].(string)
 		if !ok {
@@ -119,10 +120,10 @@ func (s tensorSearch) only(v any) (tensors []namedTensor, wrapper string, err er
 		}
 		list, inner := s.find(v, 1)
 		if list != nil && tensors != nil {
-			return nil, "", fmt.Errorf("several sets of weights, under %.40q and under %.40q; choose one by its key", wrapper, key)
+			return nil, "", fmt.Errorf("several sets of weights, under %.40q and under %.40q; choose one by its key", first, key)
 		}
 		if list != nil {
-			tensors, wrapper = list, strings.TrimSuffix(key+"."+inner, ".")
+			first, tensors, wrapper = key, list, strings.TrimSuffix(key+"."+inner, ".")
 		}
 	}
 	return tensors, wrapper, nil
