@@ -17,7 +17,7 @@ func TestReplaceFileFailures(t *testing.T) {
 	boom := errors.New("boom")
 	for _, test := range []struct {
 		name  string
-		setUp func(t *testing.T, dir string)
+		setUp func(t *testing.T)
 		write func(io.Writer) error
 		want  error
 	}{
@@ -28,7 +28,7 @@ func TestReplaceFileFailures(t *testing.T) {
 		},
 		{
 			name: "disk is full", // or the file too large: the write fails the same way; go test itself writes less
-			setUp: func(t *testing.T, _ string) {
+			setUp: func(t *testing.T) {
 				var old syscall.Rlimit
 				require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old))
 				require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 20, Max: old.Max}))
@@ -38,21 +38,20 @@ func TestReplaceFileFailures(t *testing.T) {
 		},
 		{
 			name: "folder is read-only",
-			setUp: func(t *testing.T, dir string) {
-				require.NoError(t, os.Chmod(dir, 0o555))
-				t.Cleanup(func() { os.Chmod(dir, 0o755) })
-				require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+			setUp: func(t *testing.T) {
+				require.NoError(t, os.Chmod(".", 0o555))
+				t.Cleanup(func() { os.Chmod(".", 0o755) })
 				dropPrivileges(t)
 			},
 			want: syscall.EACCES,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			path := filepath.Join(dir, "m.safetensors")
+			t.Chdir(t.TempDir()) // who has no privileges may not find the way here
+			const path = "m.safetensors"
 			require.NoError(t, os.WriteFile(path, []byte("old"), 0o644))
 			if test.setUp != nil {
-				test.setUp(t, dir)
+				test.setUp(t)
 			}
 			write := test.write
 			if write == nil {
@@ -64,7 +63,7 @@ func TestReplaceFileFailures(t *testing.T) {
 			err := ReplaceFile(path, write)
 			require.ErrorIs(t, err, test.want)
 			require.ErrorContains(t, err, "writing "+path)
-			requireFiles(t, dir, "m.safetensors")
+			requireFiles(t, ".", path)
 			old, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.Equal(t, "old", string(old))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,10 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command runs this program as quantize; see TestMain.
+// command runs this program as quantize; see TestMain. What the user has set for
+// the hub is none of its business.
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asQuantize+"=1")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "HF_") || strings.HasPrefix(v, "HUGGING") || strings.HasPrefix(v, "TRANSFORMERS_")
+	})
+	cmd.Env = append(cmd.Env, asQuantize+"=1")
 	return cmd
 }
 
