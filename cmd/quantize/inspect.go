@@ -189,7 +189,9 @@ func describe(c *quant.Checkpoint, missing []string) *description {
 	d.Preprocess.Resize = &resize
 	if c.Quantized() {
 		d.Kind = "int8"
-		d.Report = json.RawMessage(c.Report())
+		if report := json.RawMessage(c.Report()); json.Valid(report) { // the file may be anyone's
+			d.Report = report
+		}
 	}
 	for _, what := range missing {
 		switch what {
@@ -238,7 +240,9 @@ func (d *description) print(w io.Writer, c *quant.Checkpoint) {
 	row("file", "%.1f MB, sha256 %s", float64(d.Bytes)/1e6, d.SHA256)
 	if d.Kind == "int8" {
 		row("made by", "quantize %s of weights with sha256 %s", d.Version, d.SourceSHA256)
-		row("report", "%s", d.Report)
+		if d.Report != nil {
+			row("report", "%s", d.Report)
+		}
 	}
 	for _, t := range d.Types {
 		row(string(t.DType), "%d tensors, %.1f MB", t.Tensors, float64(t.Bytes)/1e6)
