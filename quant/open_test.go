@@ -241,7 +241,7 @@ func TestOpenTimmNullArguments(t *testing.T) {
 	config := tinyConfig
 	config.Dim, config.Heads, config.Architecture = 192, 3, "deit_tiny_patch4_8"
 	m := timmModel(config)
-	m.set(t, "config.json", "model_args", map[string]any{"num_heads": nil, "act_layer": nil, "img_size": nil, "qk_norm": nil})
+	m.set(t, "config.json", "model_args", map[string]any{"num_heads": nil, "act_layer": nil, "img_size": nil, "qk_norm": nil, "pos_embed": "learn"})
 	c, err := m.open(t, Options{})
 	require.NoError(t, err)
 	require.Equal(t, config, c.Config)
@@ -396,6 +396,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"timm argument", tm(), set("config.json", "model_args", map[string]any{"qk_norm": true}), `model_args.qk_norm is true`},
 		{"timm heads", tm(), set("config.json", "model_args", map[string]any{"num_heads": 1.5}), `model_args.num_heads is 1.5`},
 		{"timm activation", tm(), set("config.json", "model_args", map[string]any{"act_layer": "relu"}), `model_args.act_layer is relu`},
+		{"timm position embedding", tm(), set("config.json", "model_args", map[string]any{"pos_embed": "rope"}), `model_args.pos_embed is rope; want learn`},
 		{"timm input size", tm(), pretrained("input_size", []int{3, 224, 224}), `input_size is 224, but the tensors say 8; give 8 as the image size if they are right`},
 		{"timm input shape", tm(), pretrained("input_size", []int{8, 8}), `input_size is [8 8]`},
 		{"timm crop mode", tm(), set("config.json", "pretrained_cfg", map[string]any{"crop_pct": 0.9, "crop_mode": "five"}), `crop_mode is "five"`},

@@ -194,6 +194,10 @@ func timmModelArgs(c *Checkpoint, t timmConfig, from string) error {
 			"drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate",
 			"attn_drop_rate", "drop_path_rate", "weight_init":
 			// Shapes and names say these, or they matter to training alone.
+		case "pos_embed":
+			if value != "learn" {
+				return fmt.Errorf("model_args.pos_embed is %v; want learn", value)
+			}
 		default:
 			if value != false {
 				return fmt.Errorf("model_args.%s is %v; a plain ViT has no such argument", key, value)
