@@ -59,7 +59,7 @@ func (p *process) output() string {
 func startDaemon(t testing.TB, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--set", "state_dir=" + t.TempDir()}, args...)...)
+	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--set", "state_dir=" + t.TempDir(), "--http", ""}, args...)...)
 	outside := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "VITEDGE_") && !strings.HasPrefix(v, "VITEDGE_KERNEL=")
 	})
@@ -116,12 +116,13 @@ func execute(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-// newTestDaemon makes a daemon in this process that is not started.
+// newTestDaemon makes a daemon in this process that is not started, without a page
+// unless args say so.
 func newTestDaemon(t *testing.T, args ...string) *daemon {
 	t.Helper()
 	set := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	flags := addConfigFlags(set)
-	require.NoError(t, set.Parse(args))
+	require.NoError(t, set.Parse(append([]string{"--http", ""}, args...)))
 	cfg, _, err := flags.load()
 	require.NoError(t, err)
 	d, err := newDaemon(cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar), flags.load)

@@ -100,8 +100,9 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 		defaults = append(defaults, [2]string{keyBroker, "mqtt://" + broker.address})
 	}
 	wanted := config.Default().HTTP.Listen
-	if _, ok := flags.given(keyHTTP); !ok && taken(wanted) {
-		fmt.Fprintf(stderr, "vitedge: %s is in use, so the page is at a free port\n", wanted)
+	_, ok := flags.given(keyHTTP)
+	elsewhere := !ok && taken(wanted)
+	if elsewhere {
 		defaults = append(defaults, [2]string{keyHTTP, "127.0.0.1:0"})
 	}
 	flags.defaults = defaults.settings()
@@ -109,6 +110,9 @@ func runDemo(ctx context.Context, flags *configFlags, stdout, stderr io.Writer) 
 	cfg, warnings, err := flags.load()
 	if err != nil {
 		return err
+	}
+	if elsewhere {
+		fmt.Fprintf(stderr, "vitedge: %s is in use, so the page is at a free port\n", wanted)
 	}
 	var level slog.LevelVar
 	log := newLogger(stderr, cfg.Log, &level)
