@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"vitedge/cmd/vitedge/internal/publish"
+	"vitedge/cmd/vitedge/internal/wholefile"
 )
 
 // announced is what the broker retains of this device, and what it retains of
@@ -25,6 +26,7 @@ func (d *daemon) announce(topics publish.Topics, discovery *publish.Discovery) {
 	}
 	a := announced{path: filepath.Join(d.cfg.StateDir, "announced.json")}
 	a.now = publish.Announcement(topics, d.cfg.CameraNames(), d.cfg.MQTT.Image, d.cfg.MQTT.Commands, discovery)
+	wholefile.Clean(a.path)
 	before, err := publish.ReadAnnounced(a.path)
 	if err != nil {
 		d.log.Warn("what an earlier configuration has left at the broker is not known; vitedge mqtt cleanup removes all of it", "err", err)

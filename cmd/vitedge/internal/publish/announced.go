@@ -51,7 +51,6 @@ func Announcement(t Topics, sources []string, image, commands bool, d *Discovery
 // ReadAnnounced reads the file at path, which may be missing.
 func ReadAnnounced(path string) (Announced, error) {
 	var a Announced
-	wholefile.Clean(path)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return a, nil
