@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -226,8 +227,12 @@ func TestStillRefuses(t *testing.T) {
 			require.ErrorContains(t, err, path)
 		})
 	}
-	_, err := ReadFile(t.TempDir())
-	require.ErrorContains(t, err, "not a regular file")
+	pipe := filepath.Join(t.TempDir(), "x.jpg") // that nobody writes to
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, path := range []string{t.TempDir(), pipe} {
+		_, err := ReadFile(path)
+		require.ErrorContains(t, err, "not a regular file")
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {

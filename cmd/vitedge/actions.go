@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"vitedge/cmd/vitedge/internal/config"
@@ -156,7 +157,7 @@ type nextModel struct {
 func (n *nextModel) sha256() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f, err := os.Open(n.path)
+	f, err := os.OpenFile(n.path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe
 	if err != nil {
 		n.sum, n.size = "", 0
 		return ""

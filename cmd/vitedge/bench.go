@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vitedge/cmd/vitedge/internal/bench"
+	"vitedge/cmd/vitedge/internal/config"
 	"vitedge/cmd/vitedge/internal/engine"
 	"vitedge/vitlite"
 )
@@ -77,8 +78,8 @@ func (f *benchFlags) check() error {
 		return usageError{errors.New("--model and --random exclude each other")}
 	case f.random != "" && !slices.Contains(bench.Sizes, f.random):
 		return usageError{fmt.Errorf("--random is %q; want %s", f.random, strings.Join(bench.Sizes, ", "))}
-	case f.threads < 0:
-		return usageError{fmt.Errorf("--threads is %d; want 0 (one a core) or more", f.threads)}
+	case f.threads < 0 || f.threads > config.MaxThreads:
+		return threadsError(f.threads)
 	case f.iterations < 1:
 		return usageError{fmt.Errorf("--iterations is %d; want 1 or more", f.iterations)}
 	}

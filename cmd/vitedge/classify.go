@@ -47,6 +47,9 @@ run; one that runs has the camera to itself.`,
 			if top < 1 || top > 1000 {
 				return usageError{fmt.Errorf("--top is %d; want 1 to 1000", top)}
 			}
+			if threads < 0 || threads > config.MaxThreads {
+				return threadsError(threads)
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

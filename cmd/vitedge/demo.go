@@ -210,7 +210,9 @@ func (d *daemon) introduce(w io.Writer) {
 		page, _ := pageURL(d.web.Addr(), ownAddress())
 		line("page", "%s/", page)
 	}
-	if u, err := url.Parse(d.cfg.MQTT.URL); err == nil && u.Host != "" {
+	if u, err := url.Parse(d.cfg.MQTT.URL); err == nil && u.Host != "" && config.BrokerSchemes[u.Scheme] {
+		line("broker", "%s  (topics %s/#)", u, d.named(d.cfg.MQTT.BaseTopic))
+	} else if err == nil && u.Host != "" {
 		line("broker", "%s  (mosquitto_sub -h %s -p %s -v -t '%s/#')", u, u.Hostname(), cmp.Or(u.Port(), "1883"), d.named(d.cfg.MQTT.BaseTopic))
 	}
 	source := d.cfg.Cameras[d.cfg.CameraNames()[0]].Source

@@ -27,7 +27,11 @@ type printer struct {
 // newPrinter prints to w. gone is called when nobody reads any more.
 func newPrinter(w io.Writer, gone func()) *printer {
 	p := &printer{w: w, gone: gone}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	to := w
+	if o, ok := w.(*output); ok {
+		to = o.w
+	}
+	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.width = func() int {
 			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 				return width

@@ -78,6 +78,9 @@ type doctor struct {
 
 // report prints a finding.
 func (d *doctor) report(check, verdict, what, mend string) {
+	if d.ctx.Err() != nil {
+		return // whatever it found, it was interrupted
+	}
 	if verdict == bad {
 		d.problems++
 	}
@@ -105,6 +108,9 @@ func (d *doctor) examine() error {
 	d.broker()
 	d.clock()
 	d.health()
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
 	if d.problems > 0 {
 		return fmt.Errorf("%d problems", d.problems)
 	}

@@ -127,10 +127,14 @@ mend.`
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := newRoot()
 	cmd.SetArgs(args)
-	cmd.SetOut(stdout)
+	out := &output{w: stdout}
+	cmd.SetOut(out)
 	cmd.SetErr(stderr)
 
 	cmd, err := cmd.ExecuteContextC(ctx)
+	if err == nil && out.err != nil && !errors.Is(out.err, syscall.EPIPE) { // whoever reads no more has enough
+		err = fmt.Errorf("writing the result: %w", out.err)
+	}
 	var usage usageError
 	var faults *config.Error
 	var fault configError
@@ -148,8 +152,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return exitConfig
 	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = errors.New("interrupted")
+	}
 	fmt.Fprintf(stderr, "vitedge: %v\n", err)
 	return exitFailure
+}
+
+// output is a writer that remembers what went wrong: results that are lost are no
+// success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+func threadsError(n int) error {
+	return usageError{fmt.Errorf("--threads is %d; want 0 (one a core) to %d", n, config.MaxThreads)}
 }
 
 // noArgs refuses arguments, and commands that do not exist.

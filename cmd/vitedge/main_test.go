@@ -84,6 +84,34 @@ func TestSampleIsEmbedded(t *testing.T) {
 	}
 }
 
+// TestLostOutput: a result that nobody gets is no success.
+func TestLostOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"cameras", "--help"}, {"version"}, {"doctor", "--broker=", "--camera", "test:"}, {"doctor", "--broker=", "--camera", "test:", "--json"}} {
+		var stderr bytes.Buffer
+		require.Equal(t, exitFailure, run(t.Context(), args, full, &stderr), args)
+		if args[0] != "doctor" { // which has other faults to tell of
+			require.Contains(t, stderr.String(), "no space left on device", args)
+		}
+	}
+}
+
+// TestInterrupted: Ctrl-C is no finding.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"doctor", "--broker", "mqtt://127.0.0.1:1", "--camera", "test:"}, {"bench", "--random", "tiny", "--iterations", "1"}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, exitFailure, run(ctx, args, &stdout, &stderr))
+		require.Empty(t, stdout.String())
+		require.Equal(t, "vitedge: interrupted\n", stderr.String())
+	}
+}
+
 // TestUsage: a wrong command line is one line, that names what is wrong and whose
 // help to read.
 func TestUsage(t *testing.T) {

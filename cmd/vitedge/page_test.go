@@ -58,4 +58,14 @@ func TestPageIsTold(t *testing.T) {
 	d.introduce(&told)
 	require.Contains(t, told.String(), "  page    http://"+d.web.Addr()+"/\n")
 	require.Contains(t, told.String(), "  camera  http://me:xxxxx@192.0.2.7/?pwd=xxxxx\n")
+
+	for url, want := range map[string]string{
+		"mqtt://b.example":  "  broker  mqtt://b.example  (mosquitto_sub -h b.example -p 1883 -v -t '",
+		"mqtts://b.example": "  broker  mqtts://b.example  (topics ", // for which mosquitto_sub needs more
+	} {
+		told.Reset()
+		d.cfg.MQTT.URL = url
+		d.introduce(&told)
+		require.Contains(t, told.String(), want)
+	}
 }

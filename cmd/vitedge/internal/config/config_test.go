@@ -89,6 +89,10 @@ func TestErrors(t *testing.T) {
 		{"a dark level of its own", "cameras: {a: {dark_level: 256}}\n", []string{"vitedge.yaml:1: cameras.a.dark_level is 256; want 0 to 255"}},
 		{"a crop of words", "cameras: {a: {crop: [left]}}\n", []string{`vitedge.yaml:1: cameras.a.crop has "left" in its list; want numbers`}},
 		{"a control without number", "cameras: {a: {controls: {gain: high}}}\n", []string{`vitedge.yaml:1: cameras.a.controls has "gain=high" in its list; want names and whole numbers, such as brightness=10`}},
+		{"control character", "mqtt:\n  base_topic: \"a\\tb\"\n", []string{`vitedge.yaml:2: mqtt.base_topic is "a\tb"; want text in UTF-8 without control characters`}},
+		{"URL of no camera", "cameras: {a: {source: 'rtsp://me:hunter2@10.0.0.9/x'}}\n", []string{"vitedge.yaml:1: cameras.a.source is a URL of rtsp; want http://… or https://… of MJPEG or JPEG, as go2rtc makes of RTSP"}},
+		{"URL of nobody", "cameras: {a: {source: 'http:///x'}}\n", []string{"vitedge.yaml:1: cameras.a.source is no URL with a host; want http://HOST/PATH"}},
+		{"two documents", "device: {id: a}\n---\nnonsense: 1\n", []string{"vitedge.yaml:2: another YAML document begins; want one"}},
 		{"listen without port", "http:\n  listen: localhost\n", []string{`vitedge.yaml:2: http.listen is "localhost"; want ADDRESS:PORT, such as 127.0.0.1:8780`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

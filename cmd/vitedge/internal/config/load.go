@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -106,8 +107,13 @@ var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
 
 func (l *loader) file(path string, data []byte) {
 	where := filepath.Base(path)
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	var doc, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	err := documents.Decode(&doc)
+	if err == nil {
+		err = documents.Decode(&more)
+	}
+	if err != nil && err != io.EOF {
 		o := origin{where: where}
 		message := strings.TrimPrefix(err.Error(), "yaml: ")
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -116,6 +122,9 @@ func (l *loader) file(path string, data []byte) {
 		}
 		l.problems.add(o, "", "not valid YAML: %s", message)
 		return
+	}
+	if err == nil {
+		l.problems.add(origin{where: fmt.Sprintf("%s:%d", where, more.Line), line: more.Line}, "", "another YAML document begins; want one")
 	}
 	if len(doc.Content) == 0 { // an empty file
 		return

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 var (
@@ -18,6 +20,9 @@ var (
 	cameraPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
 )
+
+// MaxThreads is the largest model.threads.
+const MaxThreads = 256
 
 // reserved are the topic levels beside the cameras' below the base topic.
 var reserved = []string{"availability", "status", "cmd"}
@@ -33,9 +38,10 @@ func validate(l *loader) {
 	v.check(c.Device.ID == "" || idPattern.MatchString(c.Device.ID), "device.id",
 		"is %q; want 1 to 48 of a-z, 0-9, _ and -, starting with a letter or digit", c.Device.ID)
 	v.check(len(c.Device.Name) <= 100, "device.name", "has %d bytes; want at most 100", len(c.Device.Name))
+	v.text("device.name", c.Device.Name)
 	v.check(filepath.IsAbs(c.StateDir), "state_dir", "is %q; want an absolute path", c.StateDir)
 	v.check(c.Model.Path != "", "model.path", "is empty; name a model file made by quantize")
-	v.within("model.threads", c.Model.Threads, 0, 256)
+	v.within("model.threads", c.Model.Threads, 0, MaxThreads)
 	v.cameras(c)
 
 	v.duration("decide.interval", c.Decide.Interval, 0, time.Hour)
@@ -86,6 +92,12 @@ func (v validator) duration(key string, d, low, high time.Duration) {
 	v.check(d >= low && d <= high, key, "is %s; want %s to %s", shortDuration(d), shortDuration(low), shortDuration(high))
 }
 
+// text refuses what a broker closes the connection for (MQTT 3.1.1, section
+// 1.5.3).
+func (v validator) text(key, s string) {
+	v.check(utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl), key, "is %q; want text in UTF-8 without control characters", s)
+}
+
 func (v validator) oneOf(key, value string, choices ...string) {
 	v.check(slices.Contains(choices, value), key, "is %q; want one of %s", value, strings.Join(choices, ", "))
 }
@@ -99,6 +111,7 @@ func (v validator) cameras(c *Config) {
 		v.check(cameraPattern.MatchString(name), key, "is not a name of a camera; want 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit")
 		v.check(!slices.Contains(reserved, name), key, "is a topic of the device; choose another name")
 		v.check(camera.Source != "", key+".source", "is empty; want auto, /dev/videoN, file:PATH, http://… or test:")
+		v.source(key+".source", camera.Source)
 		if other, twice := sources[camera.Source]; twice && camera.Source != "" {
 			v.check(false, key+".source", "is %q, which camera %s has already", Redacted(camera.Source), other)
 		}
@@ -114,6 +127,20 @@ func (v validator) cameras(c *Config) {
 		v.duration(key+".frozen_after", camera.FrozenAfter, 0, 24*time.Hour)
 		v.within(key+".dark_level", camera.DarkLevel, 0, 255)
 		v.check(insideFrame(camera.Crop), key+".crop", "is %v; want x, y, width and height as fractions inside the frame, or nothing", camera.Crop)
+	}
+}
+
+// source refuses URLs that no camera is behind. It shows none of them: they may
+// hold a password.
+func (v validator) source(key, source string) {
+	scheme, rest, _ := strings.Cut(source, ":")
+	switch {
+	case !strings.HasPrefix(rest, "//") || scheme == "file" || scheme == "test":
+	case scheme == "http" || scheme == "https":
+		u, err := url.Parse(source)
+		v.check(err == nil && u.Host != "", key, "is no URL with a host; want %s://HOST/PATH", scheme)
+	default:
+		v.check(false, key, "is a URL of %s; want http://… or https://… of MJPEG or JPEG, as go2rtc makes of RTSP", scheme)
 	}
 }
 
@@ -137,6 +164,9 @@ func (v validator) mqtt(m *MQTT) {
 			strings.HasPrefix(t.topic, "/") || strings.HasSuffix(t.topic, "/") || strings.HasPrefix(t.topic, "$") || strings.Contains(t.topic, "//")
 		v.check(!bad, t.key, "is %q; want 1 to 200 bytes without +, #, $ in front, spaces or empty levels", t.topic)
 	}
+	v.text("mqtt.base_topic", m.BaseTopic)
+	v.text("mqtt.client_id", m.ClientID)
+	v.text("mqtt.username", m.Username)
 	v.check(m.ClientID != "" && len(m.ClientID) <= 128, "mqtt.client_id", "is %q; want 1 to 128 bytes", m.ClientID)
 	v.check(m.PasswordFile == "" || m.Username != "", "mqtt.username", "is empty, but there is a password; MQTT 3.1.1 sends none without a user name")
 	v.readable("mqtt.password_file", m.PasswordFile)
