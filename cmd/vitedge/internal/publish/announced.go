@@ -7,6 +7,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"unicode"
 
 	"vitedge/cmd/vitedge/internal/wholefile"
 )
@@ -64,6 +66,8 @@ func ReadAnnounced(path string) (Announced, error) {
 	if err != nil {
 		return Announced{}, fmt.Errorf("what was announced, in %s: %w", path, err)
 	}
+	// No broker has those, and one that gets them closes the connection.
+	a.Topics = slices.DeleteFunc(a.Topics, func(topic string) bool { return strings.ContainsFunc(topic, unicode.IsControl) })
 	return a, nil
 }
 

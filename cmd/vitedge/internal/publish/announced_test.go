@@ -84,6 +84,11 @@ func TestAnnouncedFile(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, want.Equal(got))
 
+	require.NoError(t, Announced{Topics: []string{"a\tb/status", "a/status"}}.Write(path))
+	got, err = ReadAnnounced(path)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a/status"}, got.Topics, "what a broker takes")
+
 	require.NoError(t, os.WriteFile(path, []byte(`{"topics":7}`), 0o600))
 	got, err = ReadAnnounced(path)
 	require.ErrorContains(t, err, path)
