@@ -11,19 +11,10 @@ import (
 // maxBadSnapshots is how many bad frames in a row Snapshot puts up with.
 const maxBadSnapshots = 10
 
-// Snapshot opens the camera, takes one picture and closes it again. A live
-// camera first shows settle frames that are thrown away, while it adjusts
-// exposure and white balance. The frame is the caller's.
-func Snapshot(ctx context.Context, c Config, settle int) (*Frame, error) {
-	cam, err := Open(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	f, err := snapshot(ctx, cam, settle)
-	return f, errors.Join(err, cam.Close())
-}
-
-func snapshot(ctx context.Context, cam Camera, settle int) (*Frame, error) {
+// Snapshot takes one picture. A live camera first shows settle frames that are
+// thrown away, while it adjusts exposure and white balance. The frame is the
+// caller's.
+func Snapshot(ctx context.Context, cam Camera, settle int) (*Frame, error) {
 	var last error // of a bad frame
 	for good, bad := 0, 0; ; {
 		f, err := cam.Next(ctx)

@@ -114,7 +114,12 @@ type answerPrediction struct {
 func snapshot(ctx context.Context, c camera.Config) (*camera.Frame, error) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotPatience)
 	defer cancel()
-	f, err := camera.Snapshot(ctx, c, settle)
+	var f *camera.Frame
+	cam, err := openCamera(ctx, c)
+	if err == nil {
+		defer cam.Close()
+		f, err = camera.Snapshot(ctx, cam, settle)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("camera %s gave no picture within %v", config.Redacted(c.Source), snapshotPatience)
 	}

@@ -174,13 +174,16 @@ func (d *doctor) camera(name string, size int) {
 		d.report(check, good, fmt.Sprintf("%s gives %dx%d %s", config.Redacted(c.Source), f.Width, f.Height, f.Format), "")
 		return
 	}
-	verdict, mend := mendCamera(name, err)
+	verdict, mend := mendCamera(name, c.Source, err)
 	d.report(check, verdict, err.Error(), mend)
 }
 
 // mendCamera says how bad it is that a camera gives no frame, and what to do.
-func mendCamera(name string, err error) (verdict, mend string) {
+func mendCamera(name, source string, err error) (verdict, mend string) {
+	remote := strings.HasPrefix(source, "http:") || strings.HasPrefix(source, "https:")
 	switch {
+	case remote && (errors.Is(err, camera.ErrGone) || errors.Is(err, camera.ErrTimeout)):
+		return bad, "see whether it is on and serves this address, or name another with cameras." + name + ".source"
 	case errors.Is(err, os.ErrPermission):
 		return bad, "add the user to the group video: sudo usermod -aG video $USER, then log in again"
 	case errors.Is(err, camera.ErrBusy):

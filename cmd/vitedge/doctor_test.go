@@ -105,10 +105,12 @@ func TestDoctorMendsCameras(t *testing.T) {
 		{camera.ErrCorrupt, warn, "cameras.door.width"},
 		{errors.New("something else"), bad, "cameras.door in the configuration"},
 	} {
-		verdict, mend := mendCamera("door", fmt.Errorf("camera: %w", c.err))
+		verdict, mend := mendCamera("door", "auto", fmt.Errorf("camera: %w", c.err))
 		require.Equal(t, c.verdict, verdict, c.err)
 		require.Contains(t, mend, c.mend, c.err)
 	}
+	_, mend := mendCamera("door", "http://10.0.0.9/stream", camera.ErrGone)
+	require.Contains(t, mend, "serves this address", "there is nothing to plug in")
 }
 
 // TestDoctorSaysHowToMendAll guards that no warning and no problem is left alone:
