@@ -44,6 +44,7 @@ type Config struct {
 
 	// Timeout is how long the camera may be silent before it is taken for
 	// hung and opened again; 0 means 2 s.
+	// A server of single pictures has four seconds for one at least.
 	Timeout time.Duration
 	// Log gets one line for every change of state; nil logs nothing.
 	Log *slog.Logger
